@@ -1,0 +1,15 @@
+import { defineConfig } from 'vitest/config'
+
+export default defineConfig({
+  test: {
+    include: ['**/test/**/*.test.ts'],
+    exclude: ['**/node_modules/**', '.toolchain/**'],
+    pool: 'forks',
+    // Two cores is the machine that the proofs are sized for; servers and child processes share it.
+    maxWorkers: 2,
+    testTimeout: 30_000,
+    hookTimeout: 90_000,
+    teardownTimeout: 30_000,
+    passWithNoTests: false,
+  },
+})
