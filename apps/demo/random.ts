@@ -47,8 +47,8 @@ export class Random {
     return this.uint32() < probability * 4294967296
   }
 
-  pick<T>(list: readonly [T, ...T[]]): T {
-    return list[this.below(list.length)] ?? list[0]
+  pick<const List extends readonly [unknown, ...unknown[]]>(list: List): List[number] {
+    return list[this.below(list.length)]
   }
 
   fill(bytes: Uint8Array): Uint8Array {
