@@ -34,6 +34,7 @@ export function draftStatement(draft: CertificateDraft): Statement {
   if (verdict !== 'equivalent' && verdict !== 'equivalent_except_declared') {
     throw new SenseiError('INTERNAL', `the verdict "${verdict}" gets no certificate`)
   }
+  refuseFailedChecks(draft.verification)
   const tables = certifiedTables(draft)
   const root = databaseRoot(tables)
   return {
@@ -57,6 +58,31 @@ export function draftStatement(draft: CertificateDraft): Statement {
       ...objects(draft.plan),
       ...checks(draft.verification),
     },
+  }
+}
+
+/** A verdict that its own findings contradict must not become a certificate. */
+function refuseFailedChecks(verification: Verification): void {
+  const failed = [
+    ...verification.structure.map(({ kind, object }) => `structure: ${kind} ${object}`),
+    ...verification.tables.flatMap(({ target, differences, aggregates }) => [
+      ...(differences.rowsMissing + differences.rowsExtra + differences.rowsChanged > 0
+        ? [`rows of ${target}`]
+        : []),
+      ...aggregates.filter(({ equal }) => !equal).map(({ name }) => `${name} of ${target}`),
+    ]),
+    ...[...verification.views, ...verification.queries]
+      .filter(({ equal }) => equal !== true)
+      .map(({ name }) => `query ${name}`),
+    ...verification.foreignKeys
+      .filter(({ orphans, declared }) => orphans !== declared)
+      .map(({ table, name }) => `foreign key ${name} of ${table}`),
+  ]
+  if (failed.length > 0) {
+    throw new SenseiError(
+      'INTERNAL',
+      `the verdict "${verification.verdict}" contradicts its findings: ${failed.slice(0, 5).join(', ')}`,
+    )
   }
 }
 
