@@ -5,7 +5,7 @@
 import type { Plan, TableMapping } from '../plan.ts'
 import type { Receipt, Reject } from '../receipt.ts'
 import type { Chunk, CopyBatch } from './source.ts'
-import type { Witness } from './witness.ts'
+import type { TargetView, Witness } from './witness.ts'
 
 export interface Target {
   /** The URL without its secrets. */
@@ -22,7 +22,7 @@ export interface Target {
   readonly builder: TargetBuilder
   readonly ledger: TargetLedger
   openLoader(run: Run, label: string): Promise<ChunkLoader>
-  openWitness(): Promise<TargetWitness>
+  openWitness(view: TargetView): Promise<TargetWitness>
   close(): Promise<void>
 }
 
@@ -135,10 +135,19 @@ export interface PatchRequest {
   readonly inserts: () => AsyncIterable<CopyBatch>
 }
 
-/** The target's witness can also say how a table is built, and make mutants for the validator's self-test. */
+/** The target's witness can also say how its tables are built. */
 export interface TargetWitness extends Witness {
   /** Keys, constraints, indexes, defaults, identities that the plan asks for and the target does not have, or has otherwise. */
   structure(plan: Plan): Promise<readonly { object: string; kind: string; problem: string }[]>
   /** Rows of each foreign key whose parent is missing. */
   orphans(plan: Plan): Promise<readonly { table: string; name: string; orphans: number }[]>
+  /** The tables of the schema as they are, for pairs that no plan of ours describes. */
+  describe(): Promise<readonly TargetTable[]>
+}
+
+export interface TargetTable {
+  readonly name: string
+  readonly columns: readonly { readonly name: string; readonly type: string; readonly nullable: boolean }[]
+  /** Unique and NOT NULL: the primary key, else the shortest such unique one, else null. */
+  readonly key: readonly string[] | null
 }

@@ -6,7 +6,9 @@ import type { Json } from '../json.ts'
 import type { TableMapping } from '../plan.ts'
 
 export interface Witness {
-  /** Ranges that together cover the table, so that several threads may scan it; at most `parts`. */
+  /** Names the point in time that is read; a second witness opened with it, in another thread, sees the same. */
+  readonly snapshot: string
+  /** Ranges that together cover the table, so that several threads may scan it; at most `parts`, at least one. */
   split(table: TableMapping, parts: number): Promise<readonly Json[]>
   /** Every row of one range, in any order, as canonical rows of `comparedColumns(table)`. */
   scan(table: TableMapping, range: Json): AsyncIterable<CanonicalBatch>
@@ -48,4 +50,11 @@ export interface QueryResult {
   readonly rows: readonly Uint8Array[]
   /** True when rowsMax cut it short: the comparison is then inconclusive. */
   readonly cut: boolean
+}
+
+/** Which tables a target's witness looks at, and from which point in time. */
+export interface TargetView {
+  readonly schema: string
+  /** Of another session's witness that is still open; its own new one when absent. */
+  readonly snapshot?: string
 }
