@@ -24,13 +24,13 @@ const embeddedFolder = path.resolve(
 /** The folder that holds bin/initdb and bin/postgres of this version, usable by `user`. */
 export function binariesOf(version: PostgresVersion, user: ServerUser | undefined): string {
   if (version === 15) return existing(debianFolder, 'apt-get install -y postgresql-15')
-  const embedded = existing(embeddedFolder, 'scripts/npm ci')
+  const embedded = existing(embeddedFolder, 'scripts/npm install')
   if (starts(embedded, user)) return embedded
   // A clone under /root cannot be entered by the server's own user: it gets a copy that it can reach.
   const copy = path.join(runFolder(), 'postgres-18')
   if (!existsSync(copy)) cpSync(embedded, copy, { recursive: true, verbatimSymlinks: true })
   if (!starts(copy, user))
-    throw missing(`PostgreSQL 18 in ${embedded} does not start`, 'npm rebuild')
+    throw missing(`PostgreSQL 18 in ${embedded} does not start`, 'scripts/npm rebuild')
   return copy
 }
 

@@ -28,6 +28,8 @@ const toolchainDir = path.join(root, '.toolchain')
 const installedMark = path.join(root, 'node_modules', '.sensei-installed')
 const lockWaitMsMax = 15 * 60_000
 const installTimeoutMs = 10 * 60_000
+// Its errors are wanted also where the person asked `npm --silent run …` for silence.
+const quiet = ['--no-audit', '--no-fund', '--loglevel=error']
 
 /** A failure that the reader can act on: printed without a stack. */
 export class BootstrapError extends Error {}
@@ -115,7 +117,7 @@ function installToolchain() {
   for (const file of ['package.json', 'package-lock.json']) {
     copyFileSync(path.join(root, 'scripts/toolchain', file), path.join(fresh, file))
   }
-  runNpm(process.execPath, ['ci', '--prefix', fresh, '--no-audit', '--no-fund'], fresh, 'Node 24')
+  runNpm(process.execPath, ['ci', '--prefix', fresh, ...quiet], fresh, 'Node 24')
   rmSync(toolchainDir, { recursive: true, force: true })
   renameSync(fresh, toolchainDir)
   const node = spawnSync(toolchainNode(), ['--version'], { encoding: 'utf8' })
@@ -131,8 +133,10 @@ function dependenciesAreInstalled() {
 }
 
 function installDependencies() {
-  say('installing dependencies (npm ci)')
-  runNpm(toolchainNode(), ['ci', '--no-audit', '--no-fund'], root, 'the dependencies')
+  say('installing dependencies (npm)')
+  // Not `npm ci`: it refuses a lockfile without the optional packages of platforms that a mirror of the
+  // registry does not carry. With --no-save the lockfile decides just the same and is never rewritten.
+  runNpm(toolchainNode(), ['install', '--no-save', ...quiet], root, 'the dependencies')
   markInstalled()
 }
 
