@@ -37,7 +37,8 @@ function writeComposite(value: object, path: string): string {
     return `[${Array.from(value, (item, index) => write(item, `${path}[${index}]`)).join(',')}]`
   }
   const prototype: unknown = Object.getPrototypeOf(value)
-  if (prototype !== Object.prototype && prototype !== null) throw notJson(path, 'an object with a class')
+  if (prototype !== Object.prototype && prototype !== null)
+    throw notJson(path, 'an object with a class')
   const members = Object.entries(value)
     .sort(([left], [right]) => (left < right ? -1 : 1))
     .map(([key, item]) => `${writeString(key, path)}:${write(item, `${path}.${key}`)}`)

@@ -28,7 +28,9 @@ function contradictionInTables({ tables, rejects }: Predicate): string | null {
     rejected.delete(table.target)
   }
   const [stray] = rejected.keys()
-  return stray === undefined ? null : `rejects of ${JSON.stringify(stray)}, which is not a table here`
+  return stray === undefined
+    ? null
+    : `rejects of ${JSON.stringify(stray)}, which is not a table here`
 }
 
 function contradictionInTable(table: CertifiedTable, rejects: string): string | null {

@@ -119,11 +119,19 @@ function certifiedSnapshot(snapshot: Snapshot): Predicate['snapshot'] {
   }
 }
 
-function exceptions({ plan, rejects, acceptedBy }: CertificateDraft): Pick<Predicate, 'rejects' | 'losses'> {
+function exceptions({
+  plan,
+  rejects,
+  acceptedBy,
+}: CertificateDraft): Pick<Predicate, 'rejects' | 'losses'> {
   return {
     rejects: rejects
       .filter((reject) => reject.count > 0)
-      .map((reject) => ({ table: reject.table, count: count(reject.count), digest: reject.digest })),
+      .map((reject) => ({
+        table: reject.table,
+        count: count(reject.count),
+        digest: reject.digest,
+      })),
     losses: plan.losses.map((loss) => ({
       rule: loss.rule,
       table: loss.table,
@@ -190,7 +198,8 @@ function replayed(kind: 'view' | 'query', query: QueryVerification): Predicate['
 }
 
 function mutation({ mutation: score }: Verification): Predicate['mutation'] {
-  if (score.status === 'not run') return { status: 'not run', reason: score.reason ?? 'no reason given' }
+  if (score.status === 'not run')
+    return { status: 'not run', reason: score.reason ?? 'no reason given' }
   return {
     status: 'run',
     mutants: count(score.mutants),

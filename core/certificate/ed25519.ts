@@ -1,10 +1,11 @@
 /**
  * Ed25519 keys as Sensei accepts them, and the signatures it accepts from them.
  *
- * OpenSSL, and with it Node, checks a signature by its equation alone. Under a public key of small
- * order that equation holds for signatures that nobody made, so such a key would "sign" any
- * message; keys whose bytes are not the one encoding of their point, and signatures whose scalar
- * is not reduced, give one thing two names. All of these are refused here, by name.
+ * Under a public key of small order the equation of a signature holds without anybody having
+ * signed: OpenSSL 3.0, and with it Node 20, takes one signature for any message then (OpenSSL 3.5
+ * no longer does). Keys whose bytes are not the one encoding of their point, and signatures whose
+ * scalar is not reduced, give one thing two names. All of these are refused here, by name, whatever
+ * the library below thinks of them.
  *
  * A key is named by the SHA-256 of its SubjectPublicKeyInfo (DER), in hex:
  * `openssl pkey -pubin -in KEY.pem -outform DER | sha256sum` prints the same.
@@ -42,7 +43,8 @@ export interface SigningKey extends TrustedKey {
 
 /** Reads one public key from PEM text. A private key or an X.509 certificate is not one. */
 export function readPublicKey(pem: string): TrustedKey {
-  const block = /^\s*-----BEGIN PUBLIC KEY-----([A-Za-z0-9+/=\s]+)-----END PUBLIC KEY-----\s*$/.exec(pem)
+  const block =
+    /^\s*-----BEGIN PUBLIC KEY-----([A-Za-z0-9+/=\s]+)-----END PUBLIC KEY-----\s*$/.exec(pem)
   if (block === null) {
     throw new SenseiError(
       'KEY_INVALID',
@@ -98,7 +100,11 @@ export function signBytes(message: Uint8Array, key: SigningKey): Uint8Array {
   return sign(null, message, key.privateKey)
 }
 
-export function isSignatureOf(signature: Uint8Array, message: Uint8Array, key: TrustedKey): boolean {
+export function isSignatureOf(
+  signature: Uint8Array,
+  message: Uint8Array,
+  key: TrustedKey,
+): boolean {
   if (signature.length !== SIGNATURE_BYTES) return false
   const scalar = littleEndian(signature.subarray(KEY_BYTES))
   return scalar < GROUP_ORDER && verify(null, message, key.publicKey, signature)

@@ -107,5 +107,8 @@ function base64(value: unknown, name: string): Uint8Array {
 }
 
 function malformed(why: string): SenseiError {
-  return new SenseiError('CERTIFICATE_MALFORMED', `this is not a certificate as Sensei writes it: ${why}`)
+  return new SenseiError(
+    'CERTIFICATE_MALFORMED',
+    `this is not a certificate as Sensei writes it: ${why}`,
+  )
 }

@@ -11,12 +11,22 @@ export const STATEMENT_TYPE = 'https://in-toto.io/Statement/v1'
 export const PREDICATE_TYPE = 'https://sensei.dev/attestation/migration/v1'
 
 const name = z.string().min(1)
-const sha256 = z.string().regex(/^[0-9a-f]{64}$/).describe('SHA-256, in lower-case hex')
-const count = z.string().regex(/^(0|[1-9][0-9]{0,18})$/).describe('a count, in decimal')
+const sourceName = z.string().describe('a name in the source, where it may even be empty')
+const sha256 = z
+  .string()
+  .regex(/^[0-9a-f]{64}$/)
+  .describe('SHA-256, in lower-case hex')
+const count = z
+  .string()
+  .regex(/^(0|[1-9][0-9]{0,18})$/)
+  .describe('a count, in decimal')
 const instant = z.iso.datetime({ precision: 3 }).describe('ISO 8601, UTC, milliseconds')
 const url = z
   .string()
-  .refine((text) => !/^[a-z+]+:\/\/[^/?#]*:[^/?#]*@/i.test(text), 'a URL here never holds a password')
+  .refine(
+    (text) => !/^[a-z+]+:\/\/[^/?#]*:[^/?#]*@/i.test(text),
+    'a URL here never holds a password',
+  )
   .describe('where it was, without secrets')
 
 const source = z.strictObject({
@@ -43,7 +53,7 @@ const snapshot = z.strictObject({
 })
 
 const table = z.strictObject({
-  source: name,
+  source: sourceName,
   target: name,
   key: z.array(name).min(1).nullable().describe('null: a row is its whole content'),
   rows_source: count,
@@ -56,8 +66,8 @@ const table = z.strictObject({
 
 const loss = z.strictObject({
   rule: name,
-  table: name,
-  column: name,
+  table: sourceName,
+  column: sourceName,
   rows: count,
   accepted_by: name,
 })
@@ -68,7 +78,10 @@ const mutation = z.discriminatedUnion('status', [
     status: z.literal('run'),
     mutants: count.describe('changes that PostgreSQL itself calls different'),
     caught: count.describe('those that the comparison found'),
-    score: z.string().regex(/^[01]\.[0-9]{4}$/).describe('caught / mutants, rounded down'),
+    score: z
+      .string()
+      .regex(/^[01]\.[0-9]{4}$/)
+      .describe('caught / mutants, rounded down'),
     per_operator: z.array(z.strictObject({ operator: name, mutants: count, caught: count })),
   }),
 ])
@@ -91,9 +104,9 @@ const predicate = z.strictObject({
   rejects: z.array(z.strictObject({ table: name, count, digest: sha256 })),
   losses: z.array(loss),
   computed_columns: z.array(z.strictObject({ table: name, column: name, expression: name })),
-  converted_objects: z.array(z.strictObject({ kind: name, name, note: z.string() })),
+  converted_objects: z.array(z.strictObject({ kind: name, name: sourceName, note: z.string() })),
   skipped_objects: z.array(
-    z.strictObject({ kind: name, name, table: name.nullable(), reason: name }),
+    z.strictObject({ kind: name, name: sourceName, table: sourceName.nullable(), reason: name }),
   ),
   not_checked: z.array(z.strictObject({ what: name, reason: name })),
   aggregates: z.array(

@@ -99,5 +99,8 @@ export function statementBytes(statement: Statement): Uint8Array {
 }
 
 function invalid(why: string): SenseiError {
-  return new SenseiError('CERTIFICATE_INVALID', `its statement is not one that Sensei issues: ${why}`)
+  return new SenseiError(
+    'CERTIFICATE_INVALID',
+    `its statement is not one that Sensei issues: ${why}`,
+  )
 }

@@ -23,7 +23,8 @@ describe('strict JSON', () => {
   })
 
   test('takes equal keys of different objects, and strings that look like keys', () => {
-    const text = '[{"a":"a"},{"a":{"a":"\\":"}},"a:",["a","a"],{"b":"a","a":"{\\"a\\":1,\\"a\\":2}"}]'
+    const text =
+      '[{"a":"a"},{"a":{"a":"\\":"}},"a:",["a","a"],{"b":"a","a":"{\\"a\\":1,\\"a\\":2}"}]'
     expect(strict(text)).toEqual(JSON.parse(text))
   })
 
