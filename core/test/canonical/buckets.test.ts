@@ -1,0 +1,98 @@
+import { readFileSync } from 'node:fs'
+import { describe, expect, test } from 'vitest'
+import { BucketTable, bucketBits, keyHash } from '../../canonical/buckets.ts'
+import { CellBuffer, parseRow, showCell } from '../../canonical/cells.ts'
+import { canonicalType } from '../../canonical/types.ts'
+
+interface Vectors {
+  keys: { key: string; hash: number }[]
+  bits: { rows: number; bits: number }[]
+  tables: { name: string; rows: string[]; columns: number; key_columns: number; bits: number; leaf_0: string; root: string }[]
+}
+
+// Made by another implementation, in another language.
+const vectors = JSON.parse(readFileSync(new URL('../../../docs/canonical-vectors.json', import.meta.url), 'utf8')) as Vectors
+
+const hex = (text: string) => Buffer.from(text, 'hex')
+
+test('the key hash is the one that the vectors say', () => {
+  for (const { key, hash } of vectors.keys) expect(keyHash(hex(key), 0, key.length / 2)).toBe(hash)
+})
+
+test('the number of buckets follows from the number of rows', () => {
+  for (const { rows, bits } of vectors.bits) expect(bucketBits(rows), `${rows} rows`).toBe(bits)
+})
+
+describe.each(vectors.tables)('$name', ({ rows, columns, key_columns, bits, leaf_0, root }) => {
+  const shape = { columns, keyColumns: key_columns }
+
+  function filled(from: number, to: number): BucketTable {
+    const table = new BucketTable(bits)
+    table.addRows(hex(rows.slice(from, to).join('')), shape)
+    return table
+  }
+
+  test('has its root and first leaf', () => {
+    const table = filled(0, rows.length)
+    expect(table.rows).toBe(rows.length)
+    expect(table.leaf(0).toString('hex')).toBe(leaf_0)
+    expect(table.root()).toBe(root)
+  })
+
+  test('is the sum of its halves, and rows can be taken out again', () => {
+    const half = rows.length >> 1
+    const table = filled(0, half)
+    table.merge(filled(half, rows.length))
+    expect(table.root()).toBe(root)
+    for (const row of rows.slice(half)) table.subtractRow(hex(row), shape)
+    expect(table.differing(filled(0, half))).toEqual([])
+    expect(table.root()).toBe(filled(0, half).root())
+  })
+})
+
+test('one row more or less is seen in exactly its bucket', () => {
+  const row = (n: number) => {
+    const cells = new CellBuffer(64)
+    cells.ascii(0x69, String(n))
+    return Buffer.from(cells.written())
+  }
+  const shape = { columns: 1, keyColumns: 1 }
+  const [one, two] = [new BucketTable(4), new BucketTable(4)]
+  for (let n = 0; n < 100; n += 1) one.addRows(row(n), shape)
+  for (let n = 0; n < 100; n += 1) if (n !== 77) two.addRows(row(n), shape)
+  expect(one.differing(two)).toEqual([keyHash(row(77), 0, row(77).length) & 15])
+})
+
+test('a written row is read again', () => {
+  const cells = new CellBuffer(4)
+  cells.null()
+  cells.text(0x74, '')
+  cells.text(0x74, 'n:é'.repeat(50))
+  cells.cell(0x78, Buffer.from([0, 255]))
+  expect(parseRow(cells.written()).map((cell) => cell && [cell.tag, Buffer.from(cell.payload).toString('hex')])).toEqual([
+    null,
+    ['t', ''],
+    ['t', Buffer.from('n:é'.repeat(50)).toString('hex')],
+    ['x', '00ff'],
+  ])
+  expect(parseRow(cells.written()).map((cell) => showCell(cell, 10))).toEqual([null, '', 'n:én:én:én… (200 bytes)', '\\x00ff'])
+  expect(() => parseRow(Buffer.from('t5:abc'))).toThrow('no canonical row')
+  expect(() => parseRow(Buffer.from('tx:abc'))).toThrow('no canonical row')
+})
+
+test('a type has its tag however it is spelled', () => {
+  const spelled = (type: string) => {
+    const known = canonicalType(type)
+    return known && [known.tag, known.name, known.size, known.scale]
+  }
+  expect(spelled('timestamp(3) with time zone')).toEqual(['z', 'timestamptz', 3, null])
+  expect(spelled('timestamptz')).toEqual(['z', 'timestamptz', null, null])
+  expect(spelled('numeric(10, 2)')).toEqual(['d', 'numeric', 10, 2])
+  expect(spelled('NUMERIC(5)')).toEqual(['d', 'numeric', 5, 0])
+  expect(spelled('character varying(7)')).toEqual(['t', 'varchar', 7, null])
+  expect(spelled('char')).toEqual(['t', 'bpchar', 1, null])
+  expect(spelled('"char"')).toEqual(['t', 'char', null, null])
+  expect(spelled('integer[]')).toBeNull()
+  expect(spelled('inet')).toBeNull()
+  expect(spelled('constructor')).toBeNull()
+})
