@@ -2,7 +2,6 @@
  * The lifecycle events, in one place. Each transition writes exactly one, in its own transaction: `migration.created`
  * is version 1 of a migration, and version n is its n-th event (docs/events.md is checked against this file).
  */
-import type { Json } from './json.ts'
 import type { Phase, State, Transition } from './lifecycle.ts'
 import type { Verdict } from './verdict.ts'
 
@@ -12,7 +11,11 @@ export interface EventPayloads {
   planning_started: Record<string, never>
   planned: { readonly planVersion: number; readonly planHash: string }
   plan_revised: { readonly planVersion: number; readonly planHash: string }
-  approved: { readonly planVersion: number; readonly planHash: string; readonly acceptedLosses: readonly string[] }
+  approved: {
+    readonly planVersion: number
+    readonly planHash: string
+    readonly acceptedLosses: readonly string[]
+  }
   started: { readonly snapshot: string | null }
   taken_over: { readonly owner: string }
   snapshot_replaced: { readonly snapshot: string; readonly reason: string }
@@ -32,7 +35,7 @@ export interface EventPayloads {
 export type EventName = 'created' | Transition
 export type EventType = `migration.${EventName}`
 
-export interface LifecycleEvent<N extends EventName = EventName> {
+export interface EventOf<N extends EventName> {
   readonly id: string
   readonly migrationId: string
   /** 1, 2, 3, … without gaps for one migration. */
@@ -48,8 +51,8 @@ export interface LifecycleEvent<N extends EventName = EventName> {
   readonly occurredAt: string
 }
 
-/** The union over all events, to be narrowed by `type`. */
-export type AnyLifecycleEvent = { [N in EventName]: LifecycleEvent<N> }[EventName]
+/** The union over all events, narrowed by `type`. */
+export type LifecycleEvent = { [N in EventName]: EventOf<N> }[EventName]
 
 /** One sentence per event for people who read the stream. */
 export const EVENT_MEANINGS: Readonly<Record<EventName, string>> = {
@@ -60,7 +63,8 @@ export const EVENT_MEANINGS: Readonly<Record<EventName, string>> = {
   approved: 'A plan version was approved, with the losses that were accepted.',
   started: 'The load began.',
   taken_over: 'Another process goes on where a dead one stopped.',
-  snapshot_replaced: 'The snapshot was lost and a new one taken; what was carried is reconciled to it.',
+  snapshot_replaced:
+    'The snapshot was lost and a new one taken; what was carried is reconciled to it.',
   pause_requested: 'Workers finish their chunks and stop.',
   paused: 'No worker writes any more.',
   resumed: 'Work goes on in the phase where it stopped.',
@@ -73,6 +77,3 @@ export const EVENT_MEANINGS: Readonly<Record<EventName, string>> = {
   rolled_back: 'The target is as it was before.',
   rollback_failed: 'Rolling back stopped half-way; it can be tried again.',
 }
-
-/** Where a payload is built from parts that are not typed (a stored row), it is at least JSON. */
-export type StoredPayload = { readonly [key: string]: Json }

@@ -5,7 +5,8 @@
 import type { Json } from '../json.ts'
 import type { Receipt } from '../receipt.ts'
 
-export const ROLES = ['scout', 'architect', 'worker', 'validator'] as const
+/** The conductor's task is the migration itself: its lease says which process runs it. */
+export const ROLES = ['conductor', 'scout', 'architect', 'worker', 'validator'] as const
 
 export type Role = (typeof ROLES)[number]
 
@@ -26,9 +27,13 @@ export interface Tasks {
   fail(lease: Lease, failure: TaskFailure): Promise<'ready' | 'failed'>
   /** Takes back what a process held that is known to be dead, without waiting for its lease. */
   release(migrationId: string, owner: string): Promise<number>
-  /** Forgets every task that is not done, whoever holds it: its lease is lost. */
-  discard(migrationId: string): Promise<number>
+  /** Forgets every task of these targets, done or not, whoever holds it (its lease is lost); says how many. */
+  discard(migrationId: string, targets: readonly string[]): Promise<number>
+  /** How far each target's tasks of one kind are; a target without tasks is absent. */
+  byTarget(migrationId: string, kind: string): Promise<readonly TargetTally[]>
   outstanding(migrationId: string): Promise<Outstanding>
+  /** The owners of live leases on tasks of one kind. */
+  holders(migrationId: string, kind: string): Promise<readonly string[]>
 }
 
 export interface NewTask {
@@ -71,6 +76,13 @@ export interface TaskFailure {
   readonly retry: boolean
   /** Not claimed again before this much of PostgreSQL's time has passed. */
   readonly delayMs?: number
+}
+
+export interface TargetTally {
+  readonly target: string
+  readonly waiting: number
+  readonly done: number
+  readonly failed: number
 }
 
 export interface Outstanding {

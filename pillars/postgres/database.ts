@@ -1,0 +1,199 @@
+/** Written by database-types.ts from schema.prisma: the tables as Kysely sees them. */
+import type { Json } from '@sensei/core/json'
+import type { ColumnType } from 'kysely'
+
+/** 64 bits do not fit a JavaScript number: `pg` returns text. */
+type BigInteger = ColumnType<string, string | number, string | number>
+
+/** Written as JSON text: `pg` would turn an array into a PostgreSQL array. */
+type JsonColumn = ColumnType<Json, string, string>
+
+/** May be left out of an insert. */
+type Generated<T> =
+  T extends ColumnType<infer S, infer I, infer U>
+    ? ColumnType<S, I | undefined, U>
+    : ColumnType<T, T | undefined, T>
+
+interface AgentExecution {
+  org_id: string
+  id: string
+  migration_id: string
+  role: string
+  owner: string
+  state: JsonColumn
+  outcome: string
+  started_at: Generated<Date>
+  updated_at: Generated<Date>
+}
+
+interface AuditHead {
+  org_id: string
+  last_position: BigInteger
+}
+
+interface AuditLog {
+  org_id: string
+  id: Generated<string>
+  migration_id: string | null
+  version: number | null
+  actor: string
+  action: string
+  detail: JsonColumn
+  recorded_at: Generated<Date>
+}
+
+interface AuditPosition {
+  org_id: string
+  position: BigInteger
+  audit_id: string
+}
+
+interface Certificate {
+  org_id: string
+  id: string
+  migration_id: string
+  verification_id: string
+  key_id: string
+  envelope: Buffer
+  created_at: Generated<Date>
+}
+
+interface Connection {
+  org_id: string
+  id: Generated<string>
+  engine: string
+  url: string
+  created_at: Generated<Date>
+}
+
+interface LifecycleState {
+  status: string
+  phase: string | null
+}
+
+interface LifecycleTransition {
+  status: string
+  event: string
+  next: string | null
+}
+
+interface Migration {
+  org_id: string
+  id: string
+  source_id: string
+  target_id: string
+  options: JsonColumn
+  status: string
+  failed_in: string | null
+  version: number
+  created_at: Generated<Date>
+  updated_at: Generated<Date>
+  partition: Generated<number>
+}
+
+interface MigrationEvent {
+  org_id: string
+  id: string
+  migration_id: string
+  version: number
+  type: string
+  status: string
+  failed_in: string | null
+  payload: JsonColumn
+  actor: string
+  occurred_at: Generated<Date>
+  partition: number
+}
+
+interface Organization {
+  id: Generated<string>
+  slug: string
+  name: string
+  created_at: Generated<Date>
+}
+
+interface Outbox {
+  org_id: string
+  partition: number
+  position: BigInteger
+  event_id: string
+}
+
+interface OutboxPartition {
+  partition: number
+  last_position: Generated<BigInteger>
+}
+
+interface Plan {
+  org_id: string
+  id: Generated<string>
+  migration_id: string
+  version: number
+  hash: string
+  body: JsonColumn
+  created_at: Generated<Date>
+}
+
+interface Receipt {
+  org_id: string
+  id: Generated<string>
+  migration_id: string
+  step: string
+  kind: string
+  table_name: string | null
+  rows_read: BigInteger
+  rows_written: BigInteger
+  rows_rejected: BigInteger
+  snapshot: string
+  epoch: BigInteger
+  recorded_at: Generated<Date>
+}
+
+interface Task {
+  org_id: string
+  id: string
+  migration_id: string
+  role: string
+  kind: string
+  target: string | null
+  sequence: BigInteger
+  payload: JsonColumn
+  state: Generated<string>
+  attempts: Generated<number>
+  attempts_max: number
+  due_at: Generated<Date>
+  lease_epoch: Generated<BigInteger>
+  lease_owner: string | null
+  lease_until: Date | null
+  error: JsonColumn | null
+  created_at: Generated<Date>
+}
+
+interface Verification {
+  org_id: string
+  id: string
+  migration_id: string
+  verdict: string
+  report: JsonColumn
+  created_at: Generated<Date>
+}
+
+export interface Database {
+  agent_execution: AgentExecution
+  audit_head: AuditHead
+  audit_log: AuditLog
+  audit_position: AuditPosition
+  certificate: Certificate
+  connection: Connection
+  lifecycle_state: LifecycleState
+  lifecycle_transition: LifecycleTransition
+  migration: Migration
+  migration_event: MigrationEvent
+  organization: Organization
+  outbox: Outbox
+  outbox_partition: OutboxPartition
+  plan: Plan
+  receipt: Receipt
+  task: Task
+  verification: Verification
+}

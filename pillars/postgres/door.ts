@@ -1,0 +1,181 @@
+/**
+ * The one door to tenant data: a transaction with app.org_id set inside it. Kysely and plain SQL share it (ADR 0005).
+ *
+ * A write may be run again: after a deadlock, a lost connection, or a COMMIT whose reply never came. Whoever passes a
+ * write therefore chooses its ids outside of it, so that running it twice is running it once. Before it is run again
+ * after an unknown COMMIT, its transaction id is polled until PostgreSQL calls it committed or aborted: the second
+ * run never meets its own ghost. It runs even after `committed`, because a server that crashed may give the id of a
+ * transaction it forgot to another one.
+ */
+import { setTimeout as sleep } from 'node:timers/promises'
+import { SenseiError } from '@sensei/core/errors'
+import { Kysely, PostgresDialect } from 'kysely'
+import pg from 'pg'
+import { type ConnectionSettings, isConnectionLoss, patiently } from './connection.ts'
+import type { Database } from './database.ts'
+
+export interface Tx {
+  query<R extends pg.QueryResultRow>(text: string, values?: readonly unknown[]): Promise<R[]>
+  /** The same transaction, typed by the model. */
+  readonly db: Kysely<Database>
+}
+
+export interface DoorOptions {
+  readonly connectionsMax?: number
+  /** How long a server may be away, for a restart and its recovery, before a call gives up. */
+  readonly patienceMs?: number
+}
+
+const RETRIES_MAX = 20
+const RETRY_STATES = new Set(['40P01', '40001'])
+
+/** The transaction ended in a way that is not known: COMMIT was sent and no answer came. */
+class UnknownOutcome {
+  readonly xid: string
+  readonly cause: unknown
+
+  constructor(xid: string, cause: unknown) {
+    this.xid = xid
+    this.cause = cause
+  }
+}
+
+export class Door {
+  readonly #pool: pg.Pool
+  readonly #patienceMs: number
+
+  constructor(settings: ConnectionSettings, options: DoorOptions = {}) {
+    this.#patienceMs = options.patienceMs ?? 30_000
+    this.#pool = new pg.Pool({
+      ...settings,
+      max: options.connectionsMax ?? 4,
+      application_name: 'sensei',
+    })
+    // An idle connection that breaks is replaced by the pool; the next call notices if all of them do.
+    this.#pool.on('error', () => undefined)
+  }
+
+  /** Reads in one read-only transaction of the tenant. */
+  async read<T>(orgId: string, work: (tx: Tx) => Promise<T>): Promise<T> {
+    return patiently(this.#patienceMs, () => this.#once(orgId, 'begin read only', work))
+  }
+
+  /** Writes in one transaction of the tenant; see above for what `work` must bear. */
+  async write<T>(orgId: string, work: (tx: Tx) => Promise<T>): Promise<T> {
+    for (let tries = 1; ; tries++) {
+      try {
+        return await patiently(this.#patienceMs, () => this.#once(orgId, 'begin', work))
+      } catch (error) {
+        if (error instanceof UnknownOutcome) await this.#settle(error)
+        else if (!RETRY_STATES.has(sqlState(error)) || tries === RETRIES_MAX) throw error
+        else await sleep(Math.random() * 10 * tries)
+      }
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.#pool.end()
+  }
+
+  async #once<T>(
+    orgId: string,
+    begin: 'begin' | 'begin read only',
+    work: (tx: Tx) => Promise<T>,
+  ): Promise<T> {
+    const client = await this.#pool.connect()
+    let broken: Error | undefined
+    const onError = (error: Error): void => {
+      broken = error
+    }
+    client.on('error', onError)
+    try {
+      await client.query(begin)
+      const xid = await enter(client, orgId, begin === 'begin')
+      const result = await work(transactionOn(client))
+      await commit(client, xid)
+      return result
+    } catch (error) {
+      if (isConnectionLoss(error) || error instanceof UnknownOutcome) broken = error as Error
+      else await client.query('rollback').catch((cause: Error) => (broken = cause))
+      throw error
+    } finally {
+      client.off('error', onError)
+      client.release(broken !== undefined)
+    }
+  }
+
+  async #settle(outcome: UnknownOutcome): Promise<void> {
+    const deadline = performance.now() + this.#patienceMs
+    while ((await this.#status(outcome.xid)) === 'in progress') {
+      if (performance.now() > deadline) {
+        throw new SenseiError(
+          'OUTCOME_UNKNOWN',
+          `the outcome of transaction ${outcome.xid} is not settled: look for its backend on the control server`,
+          { cause: outcome.cause },
+        )
+      }
+      await sleep(20)
+    }
+  }
+
+  async #status(xid: string): Promise<string | null> {
+    return patiently(this.#patienceMs, async () => {
+      try {
+        const { rows } = await this.#pool.query<{ status: string | null }>(
+          'select pg_xact_status($1::xid8) as status',
+          [xid],
+        )
+        return rows[0]?.status ?? null
+      } catch (error) {
+        // A crashed server that never wrote the id down calls it one of the future: it was aborted.
+        if (sqlState(error) === '22023') return 'aborted'
+        throw error
+      }
+    })
+  }
+}
+
+function sqlState(error: unknown): string {
+  const { code } = error as { code?: unknown }
+  return typeof code === 'string' ? code : ''
+}
+
+async function enter(client: pg.PoolClient, orgId: string, writes: boolean): Promise<string> {
+  const { rows } = await client.query<{ xid: string }>(
+    writes
+      ? "select set_config('app.org_id', $1, true), pg_current_xact_id()::text as xid"
+      : "select set_config('app.org_id', $1, true), '' as xid",
+    [orgId],
+  )
+  return rows[0]?.xid ?? ''
+}
+
+async function commit(client: pg.PoolClient, xid: string): Promise<void> {
+  try {
+    const { command } = await client.query('commit')
+    if (command !== 'COMMIT') {
+      throw new SenseiError(
+        'INTERNAL',
+        'a failed statement was ignored, so the transaction rolled back',
+      )
+    }
+  } catch (error) {
+    if (xid !== '' && isConnectionLoss(error)) throw new UnknownOutcome(xid, error)
+    throw error
+  }
+}
+
+function transactionOn(client: pg.PoolClient): Tx {
+  const held = { query: client.query.bind(client), release: () => undefined }
+  const pool = { connect: async () => held, end: async () => undefined }
+  let db: Kysely<Database> | undefined
+  return {
+    async query<R extends pg.QueryResultRow>(text: string, values: readonly unknown[] = []) {
+      return (await client.query<R>(text, [...values])).rows
+    },
+    get db() {
+      db ??= new Kysely<Database>({ dialect: new PostgresDialect({ pool: pool as never }) })
+      return db
+    },
+  }
+}

@@ -1,0 +1,229 @@
+/** What a migration leaves behind beside its events: one insert and one select for each kind of entry. */
+import { SenseiError } from '@sensei/core/errors'
+import type { Plan } from '@sensei/core/plan'
+import type {
+  AgentEntry,
+  CertificateEntry,
+  EntryKind,
+  EntryOf,
+  JournalEntry,
+  PlanEntry,
+  ReceiptEntry,
+  VerificationEntry,
+} from '@sensei/core/ports/journal'
+import type { Role } from '@sensei/core/ports/tasks'
+import type { Receipt } from '@sensei/core/receipt'
+import type { Verdict, Verification } from '@sensei/core/verdict'
+import { sql } from 'kysely'
+import type { Tx } from './door.ts'
+
+interface Of {
+  readonly org_id: string
+  readonly migration_id: string
+}
+
+export async function writeEntry(
+  tx: Tx,
+  orgId: string,
+  migrationId: string,
+  entry: JournalEntry,
+): Promise<void> {
+  const of: Of = { org_id: orgId, migration_id: migrationId }
+  switch (entry.kind) {
+    case 'plan':
+      return writePlan(tx, of, entry)
+    case 'receipt':
+      return writeReceipt(tx, of, entry.receipt)
+    case 'agent':
+      return writeAgent(tx, of, entry)
+    case 'verification':
+      return writeVerification(tx, of, entry)
+    case 'certificate':
+      return writeCertificate(tx, of, entry)
+  }
+}
+
+export async function readEntries<K extends EntryKind>(
+  tx: Tx,
+  migrationId: string,
+  kind: K,
+): Promise<readonly EntryOf<K>[]> {
+  const readers: { [E in EntryKind]: (tx: Tx, id: string) => Promise<readonly EntryOf<E>[]> } = {
+    plan: readPlans,
+    receipt: readReceipts,
+    agent: readAgents,
+    verification: readVerifications,
+    certificate: readCertificates,
+  }
+  return readers[kind](tx, migrationId)
+}
+
+async function writePlan(tx: Tx, of: Of, entry: PlanEntry): Promise<void> {
+  await tx.db
+    .insertInto('plan')
+    .values({ ...of, version: entry.version, hash: entry.hash, body: JSON.stringify(entry.plan) })
+    .onConflict((conflict) => conflict.columns(['org_id', 'migration_id', 'version']).doNothing())
+    .execute()
+  const { hash } = await tx.db
+    .selectFrom('plan')
+    .select('hash')
+    .where('migration_id', '=', of.migration_id)
+    .where('version', '=', entry.version)
+    .executeTakeFirstOrThrow()
+  if (hash === entry.hash) return
+  throw new SenseiError(
+    'VERSION_CONFLICT',
+    `plan version ${entry.version} exists with another content: read the plans again and take the next number`,
+  )
+}
+
+async function readPlans(tx: Tx, migrationId: string): Promise<readonly PlanEntry[]> {
+  const rows = await tx.db
+    .selectFrom('plan')
+    .select(['version', 'hash', 'body'])
+    .where('migration_id', '=', migrationId)
+    .orderBy('version')
+    .execute()
+  return rows.map(({ version, hash, body }) => ({
+    kind: 'plan',
+    version,
+    hash,
+    plan: body as unknown as Plan,
+  }))
+}
+
+/** The receipt of a step done again replaces the former one, as the ledger row did. */
+export async function writeReceipt(tx: Tx, of: Of, receipt: Receipt): Promise<void> {
+  const content = {
+    kind: receipt.kind,
+    table_name: receipt.table,
+    rows_read: receipt.rowsRead,
+    rows_written: receipt.rowsWritten,
+    rows_rejected: receipt.rowsRejected,
+    snapshot: receipt.snapshot,
+    epoch: receipt.epoch,
+  }
+  await tx.db
+    .insertInto('receipt')
+    .values({ ...of, step: receipt.step, ...content })
+    .onConflict((conflict) =>
+      conflict
+        .columns(['org_id', 'migration_id', 'step'])
+        .doUpdateSet({ ...content, recorded_at: sql<Date>`clock_timestamp()` }),
+    )
+    .execute()
+}
+
+async function readReceipts(tx: Tx, migrationId: string): Promise<readonly ReceiptEntry[]> {
+  const rows = await tx.db
+    .selectFrom('receipt')
+    .selectAll()
+    .where('migration_id', '=', migrationId)
+    .orderBy('recorded_at')
+    .orderBy('step')
+    .execute()
+  return rows.map((row) => ({
+    kind: 'receipt',
+    receipt: {
+      migrationId,
+      table: row.table_name,
+      step: row.step,
+      kind: row.kind as Receipt['kind'],
+      rowsRead: Number(row.rows_read),
+      rowsWritten: Number(row.rows_written),
+      rowsRejected: Number(row.rows_rejected),
+      snapshot: row.snapshot,
+      epoch: Number(row.epoch),
+    },
+  }))
+}
+
+async function writeAgent(tx: Tx, of: Of, entry: AgentEntry): Promise<void> {
+  const { id, role, owner, outcome } = entry
+  const state = JSON.stringify(entry.state)
+  await tx.db
+    .insertInto('agent_execution')
+    .values({ ...of, id, role, owner, state, outcome })
+    .onConflict((conflict) =>
+      conflict
+        .columns(['org_id', 'id'])
+        .doUpdateSet({ state, outcome, updated_at: sql<Date>`clock_timestamp()` }),
+    )
+    .execute()
+}
+
+async function readAgents(tx: Tx, migrationId: string): Promise<readonly AgentEntry[]> {
+  const rows = await tx.db
+    .selectFrom('agent_execution')
+    .select(['id', 'role', 'owner', 'state', 'outcome'])
+    .where('migration_id', '=', migrationId)
+    .orderBy('started_at')
+    .orderBy('id')
+    .execute()
+  return rows.map((row) => ({
+    kind: 'agent',
+    id: row.id,
+    role: row.role as Role,
+    owner: row.owner,
+    state: row.state,
+    outcome: row.outcome as AgentEntry['outcome'],
+  }))
+}
+
+async function writeVerification(tx: Tx, of: Of, entry: VerificationEntry): Promise<void> {
+  const { id, verdict, verification } = entry
+  await tx.db
+    .insertInto('verification')
+    .values({ ...of, id, verdict, report: JSON.stringify(verification) })
+    .onConflict((conflict) => conflict.columns(['org_id', 'id']).doNothing())
+    .execute()
+}
+
+async function readVerifications(
+  tx: Tx,
+  migrationId: string,
+): Promise<readonly VerificationEntry[]> {
+  const rows = await tx.db
+    .selectFrom('verification')
+    .select(['id', 'verdict', 'report'])
+    .where('migration_id', '=', migrationId)
+    .orderBy('created_at')
+    .execute()
+  return rows.map(({ id, verdict, report }) => ({
+    kind: 'verification',
+    id,
+    verdict: verdict as Verdict,
+    verification: report as unknown as Verification,
+  }))
+}
+
+async function writeCertificate(tx: Tx, of: Of, entry: CertificateEntry): Promise<void> {
+  const { id, verificationId, keyId, envelope } = entry
+  await tx.db
+    .insertInto('certificate')
+    .values({
+      ...of,
+      id,
+      verification_id: verificationId,
+      key_id: keyId,
+      envelope: Buffer.from(envelope, 'utf8'),
+    })
+    .onConflict((conflict) => conflict.columns(['org_id', 'id']).doNothing())
+    .execute()
+}
+
+async function readCertificates(tx: Tx, migrationId: string): Promise<readonly CertificateEntry[]> {
+  const rows = await tx.db
+    .selectFrom('certificate')
+    .select(['id', 'verification_id', 'key_id', 'envelope'])
+    .where('migration_id', '=', migrationId)
+    .orderBy('created_at')
+    .execute()
+  return rows.map((row) => ({
+    kind: 'certificate',
+    id: row.id,
+    verificationId: row.verification_id,
+    keyId: row.key_id,
+    envelope: row.envelope.toString('utf8'),
+  }))
+}

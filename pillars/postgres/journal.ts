@@ -1,0 +1,202 @@
+/** The Journal on PostgreSQL: transitions by the one SQL function, everything else through the tenant's door. */
+import { randomUUID } from 'node:crypto'
+import type { LifecycleEvent } from '@sensei/core/events'
+import type { Phase, State, Transition } from '@sensei/core/lifecycle'
+import type {
+  Endpoint,
+  EntryKind,
+  EntryOf,
+  Journal,
+  JournalEntry,
+  MigrationRecord,
+  NewMigration,
+  TransitionStep,
+} from '@sensei/core/ports/journal'
+import { SenseiError } from '@sensei/core/errors'
+import type { Door, Tx } from './door.ts'
+import { readEntries, writeEntry } from './entries.ts'
+import { inOurWords } from './errors.ts'
+
+const LIST_MAX = 1_000
+
+export class PostgresJournal implements Journal {
+  readonly #door: Door
+  readonly #orgId: string
+
+  constructor(door: Door, orgId: string) {
+    this.#door = door
+    this.#orgId = orgId
+  }
+
+  async create(migration: NewMigration): Promise<MigrationRecord> {
+    const eventId = randomUUID()
+    const { id, source, target, options, actor } = migration
+    const payload = { source: source.url, target: target.url }
+    return this.#write(async (tx) => {
+      const sourceId = await connectionId(tx, this.#orgId, source)
+      const targetId = await connectionId(tx, this.#orgId, target)
+      await tx.query('select from create_migration($1, $2, $3, $4, $5, $6, $7)', [
+        id,
+        sourceId,
+        targetId,
+        JSON.stringify(options),
+        eventId,
+        JSON.stringify(payload),
+        actor,
+      ])
+      return recordOf(tx, id)
+    })
+  }
+
+  async transition<T extends Transition>(step: TransitionStep<T>): Promise<MigrationRecord> {
+    const eventId = randomUUID()
+    return this.#write(async (tx) => {
+      const [moved] = await tx.query<MovedRow>(
+        'select status, failed_in, version, updated_at from transition($1, $2, $3, $4, $5, $6)',
+        [
+          step.migrationId,
+          step.event,
+          step.expectedVersion,
+          eventId,
+          JSON.stringify(step.payload),
+          step.actor,
+        ],
+      )
+      const record = await recordOf(tx, step.migrationId)
+      return moved === undefined ? record : { ...record, ...movedTo(moved) }
+    })
+  }
+
+  async get(migrationId: string): Promise<MigrationRecord> {
+    return this.#read((tx) => recordOf(tx, migrationId))
+  }
+
+  async list(options: { readonly limit?: number } = {}): Promise<readonly MigrationRecord[]> {
+    return this.#read(async (tx) => {
+      const rows = await migrations(tx)
+        .orderBy('m.created_at', 'desc')
+        .orderBy('m.id')
+        .limit(Math.min(options.limit ?? 100, LIST_MAX))
+        .execute()
+      return rows.map(toRecord)
+    })
+  }
+
+  async record(migrationId: string, entries: readonly JournalEntry[]): Promise<void> {
+    await this.#write(async (tx) => {
+      for (const entry of entries) await writeEntry(tx, this.#orgId, migrationId, entry)
+    })
+  }
+
+  async entries<K extends EntryKind>(migrationId: string, kind: K): Promise<readonly EntryOf<K>[]> {
+    return this.#read((tx) => readEntries(tx, migrationId, kind))
+  }
+
+  async events(migrationId: string): Promise<readonly LifecycleEvent[]> {
+    const rows = await this.#read((tx) =>
+      tx.db
+        .selectFrom('migration_event')
+        .selectAll()
+        .where('migration_id', '=', migrationId)
+        .orderBy('version')
+        .execute(),
+    )
+    return rows.map(
+      (row) =>
+        ({
+          id: row.id,
+          migrationId: row.migration_id,
+          version: row.version,
+          type: row.type,
+          state: row.status,
+          failedIn: row.failed_in,
+          payload: row.payload,
+          actor: row.actor,
+          occurredAt: row.occurred_at.toISOString(),
+        }) as LifecycleEvent,
+    )
+  }
+
+  #read<T>(work: (tx: Tx) => Promise<T>): Promise<T> {
+    return inOurWords(() => this.#door.read(this.#orgId, work))
+  }
+
+  #write<T>(work: (tx: Tx) => Promise<T>): Promise<T> {
+    return inOurWords(() => this.#door.write(this.#orgId, work))
+  }
+}
+
+interface MovedRow {
+  readonly status: string
+  readonly failed_in: string | null
+  readonly version: number
+  readonly updated_at: Date
+}
+
+type MigrationRow = Awaited<ReturnType<ReturnType<typeof migrations>['execute']>>[number]
+
+function migrations(tx: Tx) {
+  return tx.db
+    .selectFrom('migration as m')
+    .innerJoin('connection as s', (join) =>
+      join.onRef('s.org_id', '=', 'm.org_id').onRef('s.id', '=', 'm.source_id'),
+    )
+    .innerJoin('connection as t', (join) =>
+      join.onRef('t.org_id', '=', 'm.org_id').onRef('t.id', '=', 'm.target_id'),
+    )
+    .select([
+      'm.id',
+      'm.options',
+      'm.status',
+      'm.failed_in',
+      'm.version',
+      'm.created_at',
+      'm.updated_at',
+    ])
+    .select(['s.engine as source_engine', 's.url as source_url'])
+    .select(['t.engine as target_engine', 't.url as target_url'])
+}
+
+async function recordOf(tx: Tx, migrationId: string): Promise<MigrationRecord> {
+  const row = await migrations(tx).where('m.id', '=', migrationId).executeTakeFirst()
+  if (row !== undefined) return toRecord(row)
+  throw new SenseiError(
+    'MIGRATION_NOT_FOUND',
+    `there is no migration ${migrationId}: "sensei migrations list" shows those there are`,
+  )
+}
+
+function toRecord(row: MigrationRow): MigrationRecord {
+  return {
+    id: row.id,
+    source: { engine: row.source_engine, url: row.source_url },
+    target: { engine: row.target_engine, url: row.target_url },
+    options: row.options as NewMigration['options'],
+    createdAt: row.created_at.toISOString(),
+    ...movedTo(row),
+  }
+}
+
+function movedTo(row: MovedRow) {
+  return {
+    state: row.status as State,
+    failedIn: row.failed_in as Phase | null,
+    version: row.version,
+    updatedAt: row.updated_at.toISOString(),
+  }
+}
+
+async function connectionId(tx: Tx, orgId: string, endpoint: Endpoint): Promise<string> {
+  await tx.db
+    .insertInto('connection')
+    .values({ org_id: orgId, engine: endpoint.engine, url: endpoint.url })
+    .onConflict((conflict) => conflict.columns(['org_id', 'engine', 'url']).doNothing())
+    .execute()
+  const { id } = await tx.db
+    .selectFrom('connection')
+    .select('id')
+    .where('engine', '=', endpoint.engine)
+    .where('url', '=', endpoint.url)
+    .executeTakeFirstOrThrow()
+  return id
+}
