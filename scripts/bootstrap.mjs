@@ -120,12 +120,13 @@ function installToolchain() {
   runNpm(process.execPath, ['ci', '--prefix', fresh, ...quiet], fresh, 'Node 24')
   rmSync(toolchainDir, { recursive: true, force: true })
   renameSync(fresh, toolchainDir)
-  const node = spawnSync(toolchainNode(), ['--version'], { encoding: 'utf8' })
-  if (node.status !== 0) {
-    throw new BootstrapError(
-      `The installed Node does not start: ${node.stderr || node.error?.message}`,
-    )
-  }
+  const version = spawnSync(toolchainNode(), ['--version'], { encoding: 'utf8' })
+  if (version.status === 0) return
+  // The package is optional, because each platform has its own: npm says nothing when it cannot be had.
+  throw new BootstrapError(
+    `npm did not bring a Node 24 that starts: ${version.stderr || version.error?.message}\n` +
+      'Check that the npm registry is reachable (npm ping), then try again.',
+  )
 }
 
 function dependenciesAreInstalled() {
