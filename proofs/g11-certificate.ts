@@ -1,7 +1,7 @@
 /**
  * G11: a certificate cannot be altered unnoticed, and is checkable offline.
  *
- * Random certificates; every bit of each file is flipped, and every attack of g11-attacks.ts is made: all must be
+ * Random certificates; every bit of each file is flipped, and every attack of g11/attacks.ts is made: all must be
  * refused. openssl is the oracle: it must take each certificate as it is, and refuse samples of flipped content.
  * The negative control runs the same search against a copy of the code without its signature check, and must
  * then find accepted forgeries.
@@ -14,10 +14,10 @@ import { publicKeyPem } from '@sensei/core/certificate/ed25519'
 import type { TrustedKey } from '@sensei/core/certificate/ed25519'
 import { signCertificate } from '@sensei/core/certificate/sign'
 import { verifyCertificate } from '@sensei/core/certificate/verify'
-import { ATTACKS } from './g11-attacks.ts'
-import { CONTROLS, patchedVerify } from './g11-controls.ts'
-import { newKey, randomFrom, randomStatement } from './g11-statements.ts'
-import type { Random } from './g11-statements.ts'
+import { ATTACKS } from './g11/attacks.ts'
+import { CONTROLS, patchedVerify } from './g11/controls.ts'
+import { newKey, randomFrom, randomStatement } from './g11/statements.ts'
+import type { Random } from './g11/statements.ts'
 
 export type Verify = typeof verifyCertificate
 

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { run } from '../g11-certificate.ts'
-import { CONTROLS, patchedVerify } from '../g11-controls.ts'
+import { CONTROLS, patchedVerify } from '../g11/controls.ts'
 
 const seed = 11
 

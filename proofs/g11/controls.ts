@@ -7,9 +7,9 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { SenseiError } from '@sensei/core/errors'
-import type { Verify } from './g11-certificate.ts'
+import type { Verify } from '../g11-certificate.ts'
 
-const repository = path.dirname(import.meta.dirname)
+const repository = path.join(import.meta.dirname, '../..')
 
 export interface Control {
   readonly name: string
