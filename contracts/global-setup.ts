@@ -10,7 +10,7 @@ import { removeOwn, runFolder } from './run-folder.ts'
 import { askVariable } from './servers.ts'
 
 export default async function setup(): Promise<() => void> {
-  const socketPath = path.join(runFolder(), 'servers.socket')
+  const socketPath = path.join(runFolder(), `servers-${process.pid}.socket`)
   const started = new Map<PostgresVersion, Promise<ServerAddress>>()
   const start = (version: PostgresVersion): Promise<ServerAddress> => {
     const server = started.get(version) ?? startPostgres({ version })

@@ -20,7 +20,6 @@ export interface AreaOutcome {
 
 /** The part of vitest's JSON report that is read here. */
 interface Report {
-  readonly success: boolean
   readonly numPassedTests: number
   readonly numFailedTests: number
   readonly numPendingTests: number
@@ -32,28 +31,43 @@ interface Report {
   }[]
 }
 
-export async function runArea(area: string, budgetMs: number): Promise<AreaOutcome> {
+interface Run {
+  /** False when the budget ran out. */
+  readonly inTime: boolean
+  readonly exitCode: number | null
+}
+
+export async function runArea(
+  area: string,
+  budgetMs: number,
+  output: 'inherit' | 'ignore' = 'inherit',
+): Promise<AreaOutcome> {
   const folder = mkdtempSync(path.join(tmpdir(), 'sensei-report-'))
   const reportFile = path.join(folder, 'report.json')
   const startedAt = performance.now()
   try {
-    const inTime = await runVitest(area, reportFile, budgetMs)
+    const run = await runVitest(area, reportFile, budgetMs, output)
     const seconds = (performance.now() - startedAt) / 1000
-    return { ...count(readReport(reportFile), inTime, budgetMs), seconds }
+    return { ...count(readReport(reportFile), run, budgetMs), seconds }
   } finally {
     rmSync(folder, { recursive: true, force: true })
   }
 }
 
-/** False when the budget ran out; a hanging test cannot hang the run, whatever it does. */
-async function runVitest(area: string, reportFile: string, budgetMs: number): Promise<boolean> {
+/** A hanging test cannot hang the run, whatever it does. */
+async function runVitest(
+  area: string,
+  reportFile: string,
+  budgetMs: number,
+  output: 'inherit' | 'ignore',
+): Promise<Run> {
   const vitest = path.join(root, 'node_modules/vitest/vitest.mjs')
   const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${reportFile}`]
   const child = spawn(
     process.execPath,
     [vitest, 'run', '--dir', area, '--allowOnly=false', ...reporters],
     // A group of its own, so that its forks end with it.
-    { cwd: root, detached: true, stdio: ['ignore', 'inherit', 'inherit'] },
+    { cwd: root, detached: true, stdio: ['ignore', output, output] },
   )
   const forward = (signal: NodeJS.Signals): void => signalGroup(child, signal)
   const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
@@ -67,10 +81,10 @@ async function runVitest(area: string, reportFile: string, budgetMs: number): Pr
   }
   await exited
   for (const signal of signals) process.off(signal, forward)
-  return inTime
+  return { inTime, exitCode: child.exitCode }
 }
 
-function count(report: Report | undefined, inTime: boolean, budgetMs: number) {
+function count(report: Report | undefined, { inTime, exitCode }: Run, budgetMs: number) {
   if (report === undefined) {
     const trouble = inTime
       ? 'vitest ended without a report'
@@ -83,8 +97,8 @@ function count(report: Report | undefined, inTime: boolean, budgetMs: number) {
       file.status === 'failed' && file.assertionResults.every(({ status }) => status !== 'failed'),
   )
   const failed = report.numFailedTests + brokenFiles.length
-  // Vitest fails a run for a stray rejection although every test passed.
-  const stray = !report.success && failed === 0
+  // For a stray rejection vitest exits with 1, while its report says that all is well.
+  const stray = inTime && exitCode !== 0 && failed === 0
   const troubles = brokenFiles.map((file) => `${path.relative(root, file.name)} failed as a whole`)
   if (stray) troubles.push('an error outside any test')
   if (!inTime) troubles.push(`not done within ${budgetMs / 1000} s`)

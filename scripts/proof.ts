@@ -1,13 +1,14 @@
 /**
  * `npm run proof` runs every long proof of proofs/ at full size, one after the other; `npm run proof G6 G7`
- * runs those of the named guarantees. A proof is a file named after its guarantee: proofs/g6-….ts.
+ * runs those of the named guarantees. A proof is a file named after its guarantee (proofs/g6-….ts) that can
+ * be run by itself (`import.meta.main`); what lies beside it are its parts.
  */
 import { spawnSync } from 'node:child_process'
-import { readdirSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 import path from 'node:path'
 
 const folder = path.join(path.dirname(import.meta.dirname), 'proofs')
-const proofs = readdirSync(folder).filter((file) => /^g\d+.*(?<!\.test)\.ts$/.test(file))
+const proofs = readdirSync(folder).filter((file) => /^g\d+.*\.ts$/.test(file) && canBeRun(file))
 process.exitCode = main(process.argv.slice(2))
 
 function main(wanted: readonly string[]): number {
@@ -20,6 +21,10 @@ function main(wanted: readonly string[]): number {
   const failed = chosen.filter((file) => !runs(file))
   process.stdout.write(`${chosen.length - failed.length} passed, ${failed.length} failed\n`)
   return failed.length === 0 ? 0 : 1
+}
+
+function canBeRun(file: string): boolean {
+  return readFileSync(path.join(folder, file), 'utf8').includes('import.meta.main')
 }
 
 function isWanted(file: string, wanted: readonly string[]): boolean {
