@@ -15,7 +15,7 @@ import path from 'node:path'
 import { promisify } from 'node:util'
 import { verifyCertificate } from '@sensei/core/certificate/verify'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { sampleStatement } from '../../core/test/certificate/sample.ts'
+import { sampleStatement } from '@sensei/core/test/certificate/sample'
 import {
   loadSigningKey,
   loadTrustedKey,

@@ -40,7 +40,9 @@ const target = z.strictObject({
   engine: z.literal('postgres'),
   version: name,
   url,
-  system_identifier: name.describe('of the PostgreSQL cluster (pg_control_system)'),
+  system_identifier: name
+    .nullable()
+    .describe('of the PostgreSQL cluster; null where the role may not read it'),
   database: name,
 })
 
