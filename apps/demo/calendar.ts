@@ -2,7 +2,6 @@
 
 const DAY_MS = 86_400_000
 const FIRST_DAY_MS = Date.UTC(2015, 0, 1)
-const MONTHS = 'Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec'.split(' ')
 
 export function isoDate(day: number): string {
   return new Date(FIRST_DAY_MS + day * DAY_MS).toISOString().slice(0, 10)
@@ -21,24 +20,8 @@ export function dateTime(day: number, second: number): string {
 export const BIRTHDAY_FORMS = {
   iso: isoDate,
   slashed: (day: number) => isoDate(day).replaceAll('-', '/'),
-  dayMonthName: (day: number) => {
-    const { year, month, date } = partsOf(day)
-    return `${date} ${month} ${year}`
-  },
-  monthNameDay: (day: number) => {
-    const { year, month, date } = partsOf(day)
-    return `${month} ${date}, ${year}`
-  },
+  dotted: (day: number) => isoDate(day).split('-').reverse().join('.'),
 } as const
-
-function partsOf(day: number): { year: number; month: string; date: number } {
-  const moment = new Date(FIRST_DAY_MS + day * DAY_MS)
-  return {
-    year: moment.getUTCFullYear(),
-    month: MONTHS[moment.getUTCMonth()] ?? '',
-    date: moment.getUTCDate(),
-  }
-}
 
 export type BirthdayForm = keyof typeof BIRTHDAY_FORMS
 

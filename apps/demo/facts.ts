@@ -27,7 +27,7 @@ export interface ShopOddities {
   /** "order".ship_date, by impossible value. */
   impossibleShipDates: Record<(typeof IMPOSSIBLE_DATES)[number], number>
   shipDateNulls: number
-  /** payment.paid_at, by the offset that is written. */
+  /** payment.paid_at, by the offset that is written; Z is the one that needs none. */
   paymentOffsets: Record<string, number>
   /** Reviews of products that are no more. */
   orphanReviews: number
@@ -51,7 +51,7 @@ export function noOddities(): ShopOddities {
   return {
     stockTexts: 0,
     stockNulls: 0,
-    birthdays: { iso: 0, slashed: 0, dayMonthName: 0, monthNameDay: 0 },
+    birthdays: { iso: 0, slashed: 0, dotted: 0 },
     birthdayNulls: 0,
     impossibleShipDates: { '2023-02-30': 0, '0000-00-00': 0, '': 0 },
     shipDateNulls: 0,

@@ -28,8 +28,8 @@ const BIRTHDAY_MIX: readonly [BirthdayForm, ...BirthdayForm[]] = [
   'iso',
   'slashed',
   'slashed',
-  'dayMonthName',
-  'monthNameDay',
+  'dotted',
+  'dotted',
 ]
 /** How many of the newest rows are gone again, so that the sequence stands past the largest id. */
 const DELETED_USERS = 250

@@ -14,7 +14,7 @@ const STATUSES = [
   'returned',
 ] as const
 const METHODS = ['card', 'paypal', 'invoice', 'sepa'] as const
-const OFFSETS = ['+00:00', '+01:00', '+02:00', '-05:00', '+05:30'] as const
+const OFFSETS = ['Z', '+01:00', '+02:00', '-05:00', '+05:30'] as const
 const COUPONS = ['WELCOME', 'SOMMER☀️', 'ÉTÉ', '春', 'B2B'] as const
 /** Every how many orders the ship date was broken by an import. */
 const BROKEN_SHIP_DATE_EVERY = 2_003
