@@ -3,7 +3,7 @@
  * make, in one run, against one server. Prints the tables; a complete run also writes them to bench/RESULTS.md.
  */
 import { existsSync } from 'node:fs'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { EXIT, isSenseiError, SenseiError } from '@sensei/core/errors'
@@ -38,6 +38,8 @@ async function main(argv: readonly string[]): Promise<number> {
   }
   requirePackages()
   const folder = await mkdtemp(join(tmpdir(), 'sensei-bench-'))
+  // Sensei's embedded server runs as a user of its own when root started it, and has to get in here.
+  await chmod(folder, 0o711)
   // A server of the tests does not hold its parent back, and here somebody has to wait until it is gone.
   const hold = setInterval(() => undefined, 60_000)
   let target: BenchTarget | undefined

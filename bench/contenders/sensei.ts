@@ -31,9 +31,13 @@ function sensei(name: ContenderName, title: string, flags: readonly string[]): C
 
     /** Asks the plan for its losses, and with that also makes the embedded server that later runs start again. */
     async prepare(job) {
-      const plan = await measure(cli(job, ['plan', ...pair(job), '--output', 'json']))
+      const file = join(job.folder, 'plan.json')
+      const plan = await measure(cli(job, ['plan', ...pair(job), '--out', file]))
       if (plan.exitCode !== 0 && plan.exitCode !== 4) throw failure('plan', plan)
-      accepted.set(job.data.path, lossesIn(plan.stdout))
+      const { losses } = JSON.parse(await readFile(file, 'utf8')) as {
+        losses: readonly DeclaredLoss[]
+      }
+      accepted.set(job.data.path, losses.map(lossName))
     },
 
     async run(job) {
@@ -62,12 +66,6 @@ function cli(job: Job, args: readonly string[]): Command {
     },
     timeoutMs: TIMEOUT_MS,
   }
-}
-
-/** `plan` prints the losses that have to be accepted; the bench's data should need none. */
-function lossesIn(json: string): readonly string[] {
-  const plan = JSON.parse(json) as { losses?: readonly DeclaredLoss[] }
-  return (plan.losses ?? []).map(lossName)
 }
 
 function failure(command: string, usage: Usage): SenseiError {
