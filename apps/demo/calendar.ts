@@ -7,7 +7,7 @@ export function isoDate(day: number): string {
   return new Date(FIRST_DAY_MS + day * DAY_MS).toISOString().slice(0, 10)
 }
 
-export function timeOfDay(second: number): string {
+function timeOfDay(second: number): string {
   const two = (part: number): string => String(part).padStart(2, '0')
   return `${two(Math.floor(second / 3600))}:${two(Math.floor(second / 60) % 60)}:${two(second % 60)}`
 }

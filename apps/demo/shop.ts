@@ -80,7 +80,7 @@ function factsOf(path: string, seed: number, scale: number, filling: Filling): S
       'date-formats-unified:user.birthday',
       'invalid-date-to-null:order.ship_date',
       'mixed-to-text:Product.stock',
-      'orphans-not-valid:review.productId',
+      'orphans-not-valid:review.review_productId_fkey',
       'timestamp-offset:payment.paid_at',
     ],
   }
