@@ -1,0 +1,154 @@
+/**
+ * Takes apart what COPY … TO STDOUT (FORMAT binary) sends, wherever the network cuts it, and writes canonical rows.
+ * The form: an 11 byte signature, int32 flags, int32 length of an extension; then for each row int16 fields and for
+ * each field int32 length (-1 for NULL) and its bytes; -1 instead of a field count ends it.
+ */
+import { CellBuffer } from '@sensei/core/canonical/cells'
+import { SenseiError } from '@sensei/core/errors'
+import type { Tag } from '@sensei/core/canonical/types'
+import type { Decode } from './decoders.ts'
+
+export interface FieldPlan {
+  readonly tag: Tag
+  readonly decode: Decode
+  /** The field's bytes are the payload: a large one need not be held twice. */
+  readonly verbatim: boolean
+}
+
+const SIGNATURE_BYTES = 15
+const VERBATIM_FROM = 256 * 1024
+const BUFFER_BYTES = 1024 * 1024
+export const BATCH_BYTES = 512 * 1024
+
+export class TupleDecoder {
+  rows = 0
+  ended = false
+  readonly #fields: readonly FieldPlan[]
+  #out = new CellBuffer(BUFFER_BYTES)
+  /** Where the last complete row ends in `#out`. */
+  #complete = 0
+  #parts: Buffer[] = []
+  #held = 0
+  /** Bytes needed before anything more can be read. */
+  #wanted = SIGNATURE_BYTES + 4
+  #started = false
+  /** Next field of the row; -1 between rows. */
+  #field = -1
+  /** Bytes of a large field that are still to come. */
+  #streaming = 0
+
+  constructor(fields: readonly FieldPlan[]) {
+    this.#fields = fields
+  }
+
+  push(chunk: Buffer): void {
+    this.#parts.push(chunk)
+    this.#held += chunk.length
+    if (this.#streaming === 0 && this.#held < this.#wanted) return
+    const data = this.#parts.length === 1 ? chunk : Buffer.concat(this.#parts)
+    const read = this.#read(data)
+    this.#parts = read === data.length ? [] : [data.subarray(read)]
+    this.#held = data.length - read
+  }
+
+  /** True when a batch is worth handing over. */
+  get full(): boolean {
+    return this.#complete >= BATCH_BYTES
+  }
+
+  /** The complete rows so far; then `taken` must be called before more is pushed. */
+  batch(): { bytes: Buffer; rows: number } {
+    return { bytes: this.#out.bytes.subarray(0, this.#complete), rows: this.rows }
+  }
+
+  taken(): void {
+    const out = this.#out
+    const rest = out.length - this.#complete
+    if (out.bytes.length > 4 * BUFFER_BYTES && rest < BUFFER_BYTES) {
+      // A large row made it grow; that memory goes back.
+      this.#out = new CellBuffer(BUFFER_BYTES)
+      out.bytes.copy(this.#out.bytes, 0, this.#complete, out.length)
+    } else {
+      out.bytes.copyWithin(0, this.#complete, out.length)
+    }
+    this.#out.length = rest
+    this.#complete = 0
+    this.rows = 0
+  }
+
+  /** Reads as much of `data` as is whole; returns how much that was, and sets `#wanted` for the rest. */
+  #read(data: Buffer): number {
+    let at = this.#started ? 0 : this.#start(data)
+    while (!this.ended) {
+      if (this.#streaming > 0) {
+        at = this.#stream(data, at)
+        if (this.#streaming > 0) return at
+      }
+      if (this.#field < 0) {
+        if (data.length - at < 2) return this.#wait(at, 2)
+        this.#beginRow(data.readInt16BE(at))
+        at += 2
+        continue
+      }
+      if (data.length - at < 4) return this.#wait(at, 4)
+      const length = data.readInt32BE(at)
+      const field = this.#fields[this.#field] as FieldPlan
+      if (length < 0) this.#out.null()
+      else if (length >= VERBATIM_FROM && field.verbatim) {
+        this.#out.header(field.tag.charCodeAt(0), length)
+        this.#streaming = length
+        at += 4
+        continue
+      } else {
+        if (data.length - at < 4 + length) return this.#wait(at, 4 + length)
+        field.decode(this.#out, data, at + 4, length)
+        at += length
+      }
+      at += 4
+      this.#endField()
+    }
+    return data.length
+  }
+
+  #start(data: Buffer): number {
+    this.#started = true
+    return SIGNATURE_BYTES + 4 + data.readInt32BE(SIGNATURE_BYTES)
+  }
+
+  #wait(at: number, bytes: number): number {
+    this.#wanted = bytes
+    return at
+  }
+
+  #beginRow(fields: number): void {
+    if (fields === -1) {
+      this.ended = true
+      return
+    }
+    if (fields !== this.#fields.length) {
+      throw new SenseiError('INTERNAL', `the target sent ${fields} fields for ${this.#fields.length} columns`)
+    }
+    if (fields === 0) this.#endRow()
+    else this.#field = 0
+  }
+
+  #stream(data: Buffer, at: number): number {
+    const part = Math.min(this.#streaming, data.length - at)
+    data.copy(this.#out.bytes, this.#out.length, at, at + part)
+    this.#out.length += part
+    this.#streaming -= part
+    if (this.#streaming === 0) this.#endField()
+    return at + part
+  }
+
+  #endField(): void {
+    this.#field += 1
+    if (this.#field === this.#fields.length) this.#endRow()
+  }
+
+  #endRow(): void {
+    this.#field = -1
+    this.rows += 1
+    this.#complete = this.#out.length
+  }
+}

@@ -1,0 +1,100 @@
+/**
+ * The validator's own view of the target: one REPEATABLE READ transaction, read-only, exported so that the scanner
+ * threads see the same point in time. Its decoders share nothing with the code that loads.
+ */
+import { SenseiError } from '@sensei/core/errors'
+import type { Json } from '@sensei/core/json'
+import type { Plan, TableMapping } from '@sensei/core/plan'
+import type { TargetTable, TargetWitness } from '@sensei/core/ports/target'
+import type { Aggregate, CanonicalBatch, QueryLimits, QueryResult, TargetView } from '@sensei/core/ports/witness'
+import { quoteLiteral } from '@sensei/core/sql'
+import type { Client } from 'pg'
+import { openClient } from '../connection.ts'
+import type { ConnectionSettings } from '../settings.ts'
+import { aggregateTable } from './aggregates.ts'
+import { type CatalogueTable, describeTables, readCatalogue } from './catalogue.ts'
+import { countOrphans } from './orphans.ts'
+import { runQuery } from './query.ts'
+import { scanTable, splitBlocks } from './scan.ts'
+import { compareStructure } from './structure.ts'
+
+export async function openTargetWitness(settings: ConnectionSettings, view: TargetView): Promise<TargetWitness> {
+  const client = await openClient(settings, 'validator')
+  try {
+    return new PostgresWitness(client, view.schema, await begin(client, view.snapshot))
+  } catch (error) {
+    await client.end().catch(() => undefined)
+    throw error
+  }
+}
+
+/** Row-level security must fail a query rather than hide rows from it. */
+async function begin(client: Client, snapshot: string | undefined): Promise<string> {
+  await client.query('set row_security = off')
+  await client.query('begin isolation level repeatable read, read only')
+  if (snapshot === undefined) {
+    const { rows } = await client.query<{ id: string }>('select pg_export_snapshot() as id')
+    return rows[0]?.id ?? ''
+  }
+  await client.query(`set transaction snapshot ${quoteLiteral(snapshot)}`)
+  return snapshot
+}
+
+class PostgresWitness implements TargetWitness {
+  readonly snapshot: string
+  readonly #client: Client
+  readonly #schema: string
+  readonly #tables = new Map<string, Promise<CatalogueTable>>()
+
+  constructor(client: Client, schema: string, snapshot: string) {
+    this.#client = client
+    this.#schema = schema
+    this.snapshot = snapshot
+  }
+
+  async split(table: TableMapping, parts: number): Promise<readonly Json[]> {
+    return splitBlocks(await this.#table(table), parts)
+  }
+
+  async *scan(table: TableMapping, range: Json): AsyncGenerator<CanonicalBatch> {
+    const catalogue = await this.#table(table)
+    yield* scanTable({ client: this.#client, schema: this.#schema, catalogue, table, range })
+  }
+
+  async aggregates(table: TableMapping): Promise<readonly Aggregate[]> {
+    return aggregateTable(this.#client, this.#schema, await this.#table(table), table)
+  }
+
+  query(sql: string, limits: QueryLimits): Promise<QueryResult> {
+    return runQuery(this.#client, sql, limits)
+  }
+
+  structure(plan: Plan): Promise<readonly { object: string; kind: string; problem: string }[]> {
+    return compareStructure(this.#client, this.#schema, plan)
+  }
+
+  orphans(plan: Plan): Promise<readonly { table: string; name: string; orphans: number }[]> {
+    return countOrphans(this.#client, this.#schema, plan)
+  }
+
+  describe(): Promise<readonly TargetTable[]> {
+    return describeTables(this.#client, this.#schema)
+  }
+
+  async close(): Promise<void> {
+    await this.#client.end().catch(() => undefined)
+  }
+
+  #table(table: TableMapping): Promise<CatalogueTable> {
+    const known = this.#tables.get(table.target)
+    if (known !== undefined) return known
+    const found = readCatalogue(this.#client, this.#schema, table.target).then(([first]) => {
+      if (first !== undefined) return first
+      throw new SenseiError('TARGET_COLUMNS_DIFFER', `the target has no table "${table.target}" in schema "${this.#schema}"`, {
+        details: { table: table.target },
+      })
+    })
+    this.#tables.set(table.target, found)
+    return found
+  }
+}
