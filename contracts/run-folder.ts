@@ -46,8 +46,9 @@ export function removeOwn(): void {
   delete process.env[folderVariable]
 }
 
-/** True while the process of this id exists, be it as a zombie of another parent. */
+/** A zombie has ended: whether init reaps it soon is no concern of the tests. */
 export function isAlive(pid: number): boolean {
+  if (statFields(pid)?.[0] === 'Z') return false
   try {
     process.kill(pid, 0)
     return true
@@ -56,7 +57,7 @@ export function isAlive(pid: number): boolean {
   }
 }
 
-export function sleepSync(ms: number): void {
+function sleepSync(ms: number): void {
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms)
 }
 
@@ -85,8 +86,8 @@ function removeFolder(folder: string): void {
   const pids = readdirSync(folder).flatMap((name) => postmasterOf(path.join(folder, name)))
   for (const pid of pids) kill(pid, 'SIGQUIT')
   const deadline = Date.now() + serverExitMsMax
-  while (pids.some(isRunning) && Date.now() < deadline) sleepSync(20)
-  for (const pid of pids.filter(isRunning)) kill(pid, 'SIGKILL')
+  while (pids.some(isAlive) && Date.now() < deadline) sleepSync(20)
+  for (const pid of pids.filter(isAlive)) kill(pid, 'SIGKILL')
   rmSync(folder, { recursive: true, force: true, maxRetries: 10, retryDelay: 50 })
 }
 
@@ -100,11 +101,6 @@ function postmasterOf(serverFolder: string): number[] {
   } catch {
     return []
   }
-}
-
-function isRunning(pid: number): boolean {
-  const fields = statFields(pid)
-  return fields !== undefined && fields[0] !== 'Z'
 }
 
 function kill(pid: number, signal: NodeJS.Signals): void {
