@@ -1,0 +1,111 @@
+/**
+ * The exact path: row by row, class by class, for whatever the fast path does not take: texts with NUL or invalid
+ * UTF-8, UTF-16 databases, values of many megabytes, computed columns. Texts come as their bytes, never through a
+ * JavaScript string that would repair them; integers as bigint; floating point values as IEEE doubles.
+ */
+import { isUtf8 } from 'node:buffer'
+import type { Conversion } from '@sensei/core/plan'
+import type { UnfitRow } from '@sensei/core/ports/source'
+import type { ReadableColumn, ReadableTable } from './table.ts'
+import type { TupleWriter } from './tuple-writer.ts'
+
+export type TextEncodingOfFile = 'UTF-8' | 'UTF-16le' | 'UTF-16be'
+
+/** Two columns of the SELECT for each copied one: the value, and whether its bytes are a text. */
+export function exactColumns(table: ReadableTable): string {
+  return table.columns.map(exactColumn).join(', ')
+}
+
+function exactColumn({ mapping, sql }: ReadableColumn): string {
+  switch (mapping.conversion) {
+    case 'any-as-text':
+      return `iif(typeof(${sql})='blob', ${sql}, cast(cast(${sql} as text) as blob)), typeof(${sql})<>'blob'`
+    case 'any-as-bytes':
+      return `cast(${sql} as blob), typeof(${sql})<>'blob'`
+    default:
+      return `iif(typeof(${sql})='text', cast(${sql} as blob), ${sql}), typeof(${sql})='text'`
+  }
+}
+
+/** Appends one row; the reason when the conversion cannot represent it, and then the writer is as it was. */
+export function writeRow(
+  table: ReadableTable,
+  row: readonly unknown[],
+  encoding: TextEncodingOfFile,
+  ordinal: number,
+  writer: TupleWriter,
+): UnfitRow | null {
+  const start = writer.at
+  writer.startTuple(table.columns.length)
+  for (const [index, column] of table.columns.entries()) {
+    const cell = writer.at
+    const reason = writeCell(column, row[index * 2], row[index * 2 + 1] === 1n, encoding, writer)
+    if (reason === null) continue
+    writer.at = cell
+    if (column.mapping.unfit === 'reject') {
+      writer.at = start
+      return { ordinal, column: column.mapping.target, reason }
+    }
+    writer.null()
+  }
+  return null
+}
+
+function writeCell(
+  { mapping, convert }: ReadableColumn,
+  value: unknown,
+  isText: boolean,
+  encoding: TextEncodingOfFile,
+  writer: TupleWriter,
+): string | null {
+  if (value === null) {
+    writer.null()
+    return null
+  }
+  if (typeof value === 'bigint') {
+    const digits = Buffer.from(String(value), 'latin1')
+    return convert(writer, digits, 0, digits.length, 'integer')
+  }
+  if (typeof value === 'number') {
+    const digits = Buffer.from(Object.is(value, -0) ? '-0.0' : String(value), 'latin1')
+    return convert(writer, digits, 0, digits.length, 'real')
+  }
+  const bytes = value as Uint8Array
+  if (!isText) return convert(writer, bytes, 0, bytes.length, 'blob')
+  const text = plannedText(bytes, encoding, mapping.conversion)
+  if (typeof text === 'string') return text
+  return convert(writer, text, 0, text.length, 'text')
+}
+
+/** The text as UTF-8 that PostgreSQL takes, or why it cannot be. */
+function plannedText(
+  stored: Uint8Array,
+  encoding: TextEncodingOfFile,
+  conversion: Conversion,
+): Uint8Array | string {
+  const replaces = conversion === 'text-replace-invalid'
+  const bytes = encoding === 'UTF-8' ? stored : utf8Of(stored, encoding, replaces)
+  if (bytes === null) return INVALID
+  if (conversion === 'any-as-bytes') return bytes
+  if (!isUtf8(bytes)) {
+    if (!replaces) return INVALID
+    const repaired = Buffer.from(replacing.decode(bytes))
+    return repaired.includes(0) ? HAS_NUL : repaired
+  }
+  if (!bytes.includes(0)) return bytes
+  return conversion === 'text-strip-nul' ? bytes.filter((byte) => byte !== 0) : HAS_NUL
+}
+
+const INVALID = 'a text whose bytes are not valid in its encoding'
+const HAS_NUL = 'a text with a NUL character'
+
+const replacing = new TextDecoder('utf-8', { ignoreBOM: true })
+
+function utf8Of(stored: Uint8Array, encoding: TextEncodingOfFile, replaces: boolean): Uint8Array | null {
+  const name = encoding === 'UTF-16le' ? 'utf-16le' : 'utf-16be'
+  try {
+    return Buffer.from(new TextDecoder(name, { ignoreBOM: true, fatal: !replaces }).decode(stored))
+  } catch {
+    return null
+  }
+}

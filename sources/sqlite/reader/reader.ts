@@ -1,0 +1,274 @@
+/**
+ * Reads the private copy for the workers: ranges of rows as COPY BINARY tuples. One reader belongs to one worker; it
+ * holds a connection and, while a batch is used, one batch.
+ */
+import type { DatabaseSync, StatementSync } from 'node:sqlite'
+import { SenseiError } from '@sensei/core/errors'
+import type { TableMapping } from '@sensei/core/plan'
+import type {
+  Chunk,
+  ChunkLimits,
+  CopyBatch,
+  SourceReader,
+  UnfitRow,
+} from '@sensei/core/ports/source'
+import type { RawCell } from '@sensei/core/receipt'
+import { quoteIdent } from '@sensei/core/sql'
+import { describe, openReadOnly } from '../open.ts'
+import { exactColumns, type TextEncodingOfFile, writeRow } from './exact-path.ts'
+import { rowSql, transcode } from './fast-path.ts'
+import { condition, encodeKeys, type KeyRange, keyColumns, orderBy } from './key-space.ts'
+import { isPickable, pickQuery } from './pick.ts'
+import { type ReadableTable, readableTable } from './table.ts'
+import { TupleWriter } from './tuple-writer.ts'
+
+/** A batch is about this large; one row that is larger makes a batch of its own. */
+const BATCH_BYTES = 512 * 1024
+const BATCH_ROWS_MAX = 4_096
+
+/** The fast path holds a batch twice; this bounds it for tables with a few very long rows. */
+const FAST_BYTES_MAX = 16 * 1024 * 1024
+const FAST_ROWS_MIN = 8
+
+export function openSqliteReader(location: string): SourceReader {
+  return new SqliteReader(location, openReadOnly(location))
+}
+
+class SqliteReader implements SourceReader {
+  readonly #location: string
+  readonly #database: DatabaseSync
+  readonly #encoding: TextEncodingOfFile
+  readonly #tables = new WeakMap<TableMapping, ReadableTable>()
+  readonly #statements = new Map<string, StatementSync>()
+
+  constructor(location: string, database: DatabaseSync) {
+    this.#location = location
+    this.#database = database
+    // The whole copy may be mapped: its pages are read once, and the kernel keeps them for the other workers.
+    database.exec('pragma mmap_size = 2147418112')
+    const { encoding } = database.prepare('pragma encoding').get() as { encoding: string }
+    this.#encoding = encoding as TextEncodingOfFile
+  }
+
+  async *chunks(mapping: TableMapping, limits: ChunkLimits): AsyncGenerator<Chunk> {
+    const table = this.#table(mapping)
+    const byBytes = Math.max(1, Math.floor(limits.bytesMax / table.bytesAverage))
+    const rows = Math.max(1, Math.min(limits.rowsMax, byBytes))
+    if (table.keys.parts.length === 0) {
+      yield { number: 1, range: null, rowsEstimated: mapping.rows }
+      return
+    }
+    let after: KeyRange['after'] = null
+    for (let number = 1; ; number += 1) {
+      const through: KeyRange['after'] = this.#keyAt(table, { after, through: null }, rows)
+      const more = through !== null && this.#keyAt(table, { after: through, through: null }, 1) !== null
+      const estimated = Math.max(0, Math.min(rows, mapping.rows - (number - 1) * rows))
+      const range = { after, through: more ? through : null }
+      yield { number, range, rowsEstimated: more ? rows : estimated }
+      if (!more) return
+      after = through
+    }
+  }
+
+  async *read(mapping: TableMapping, chunk: Chunk): AsyncGenerator<CopyBatch> {
+    const table = this.#table(mapping)
+    try {
+      const rows = this.#fastRows(table)
+      if (rows === null) yield* this.#exact(table, rangeOf(chunk), { first: 0 })
+      else yield* this.#fast(table, rangeOf(chunk), rows)
+    } catch (error) {
+      throw describe(this.#location, error)
+    }
+  }
+
+  async raw(
+    mapping: TableMapping,
+    chunk: Chunk,
+    ordinal: number,
+  ): Promise<{ key: string; cells: readonly RawCell[] }> {
+    const table = this.#table(mapping)
+    const { where, values } = condition(table.keys, rangeOf(chunk))
+    const columns = table.stored.map(rawColumn).join(', ')
+    const keys = table.keys.parts.length === 0 ? 'null' : keyText(table)
+    const statement = this.#prepare(
+      `select ${keys}, ${columns} from ${source(table)} ${where} ${ordered(table)} limit 1 offset ?`,
+    )
+    const row = statement.get(...values, ordinal) as unknown as (string | number | null)[] | undefined
+    if (row === undefined) {
+      throw new SenseiError('INTERNAL', `chunk ${chunk.number} of ${table.name} has no row ${ordinal}`)
+    }
+    const cells = table.stored.map((column, index) => rawCell(column, row, 1 + index * 2))
+    return { key: row[0] === null ? `row ${ordinal} of chunk ${chunk.number}` : String(row[0]), cells }
+  }
+
+  pickable(mapping: TableMapping): boolean {
+    return isPickable(mapping)
+  }
+
+  async *pick(mapping: TableMapping, keys: readonly Uint8Array[]): AsyncGenerator<CopyBatch> {
+    const table = this.#table(mapping)
+    const writer = new TupleWriter(BATCH_BYTES)
+    const query = pickQuery(mapping, exactColumns(table), source(table))
+    const statement = this.#prepare(query.sql)
+    let rows = 0
+    let unfit: UnfitRow[] = []
+    for (const [index, key] of keys.entries()) {
+      const row = statement.get(...query.values(key)) as unknown as unknown[] | undefined
+      if (row === undefined) continue
+      const problem = writeRow(table, row, this.#encoding, index, writer)
+      if (problem === null) rows += 1
+      else unfit.push(problem)
+      if (writer.at < BATCH_BYTES) continue
+      yield { bytes: writer.written(), rows, unfit }
+      writer.at = 0
+      rows = 0
+      unfit = []
+    }
+    if (rows > 0 || unfit.length > 0) yield { bytes: writer.written(), rows, unfit }
+  }
+
+  async close(): Promise<void> {
+    if (this.#database.isOpen) this.#database.close()
+  }
+
+  /** How many rows the fast path takes at once, or null where only the exact path is right. */
+  #fastRows(table: ReadableTable): number | null {
+    if (this.#encoding !== 'UTF-8' || table.keys.parts.length === 0 || table.columns.length === 0) return null
+    if (table.columns.some(({ mapping }) => mapping.expression !== undefined)) return null
+    const usual = Math.floor(BATCH_BYTES / table.bytesAverage)
+    const bounded = Math.floor(FAST_BYTES_MAX / Math.max(1, table.bytesMax))
+    const rows = Math.min(usual, bounded, BATCH_ROWS_MAX)
+    return rows < FAST_ROWS_MIN ? null : rows
+  }
+
+  async *#fast(table: ReadableTable, range: KeyRange, rowsMax: number): AsyncGenerator<CopyBatch> {
+    const writer = new TupleWriter(BATCH_BYTES * 2)
+    let after = range.after
+    for (let ordinal = 0; ; ) {
+      const through = this.#keyAt(table, { after, through: range.through }, rowsMax)
+      const part = { after, through: through ?? range.through }
+      const [bytes, count] = this.#format(table, part)
+      if (bytes !== null && count > 0) {
+        const done = transcode(table, bytes, count, ordinal, writer)
+        if (done === null) yield* this.#exact(table, part, { first: ordinal })
+        else yield { bytes: writer.written(), ...done }
+        writer.at = 0
+        ordinal += count
+      }
+      if (through === null) return
+      after = through
+    }
+  }
+
+  #format(table: ReadableTable, range: KeyRange): readonly [Uint8Array | null, number] {
+    const { where, values } = condition(table.keys, range)
+    const from = table.keys.rowid
+      ? `${source(table)} ${where}`
+      : `(select * from ${source(table)} ${where} ${ordered(table)})`
+    const statement = this.#prepare(
+      `select cast(group_concat(${rowSql(table)}, '') as blob), count(*) from ${from}`,
+    )
+    const [bytes, count] = statement.get(...values) as unknown as [Uint8Array | null, bigint]
+    return [bytes, Number(count)]
+  }
+
+  async *#exact(
+    table: ReadableTable,
+    range: KeyRange,
+    { first }: { first: number },
+  ): AsyncGenerator<CopyBatch> {
+    const { where, values } = condition(table.keys, range)
+    const columns = exactColumns(table) || 'null'
+    const sql = `select ${columns} from ${source(table)} ${where} ${ordered(table)}`
+    // Its own statement: another pass over the same range may begin before this one ends.
+    const statement = exactly(this.#database.prepare(sql))
+    let writer = new TupleWriter(BATCH_BYTES)
+    let ordinal = first
+    let rows = 0
+    let unfit: UnfitRow[] = []
+    for (const row of statement.iterate(...values) as Iterable<unknown> as Iterable<unknown[]>) {
+      const problem = writeRow(table, row, this.#encoding, ordinal, writer)
+      ordinal += 1
+      if (problem === null) rows += 1
+      else unfit.push(problem)
+      if (writer.at < BATCH_BYTES && rows + unfit.length < BATCH_ROWS_MAX) continue
+      yield { bytes: writer.written(), rows, unfit }
+      // What a huge row needed is given back.
+      if (writer.bytes.length > BATCH_BYTES * 4) writer = new TupleWriter(BATCH_BYTES)
+      writer.at = 0
+      rows = 0
+      unfit = []
+    }
+    if (rows > 0 || unfit.length > 0) yield { bytes: writer.written(), rows, unfit }
+  }
+
+  /** The key of the n-th row of a range, or null when there are fewer. */
+  #keyAt(table: ReadableTable, range: KeyRange, ordinal: number): KeyRange['after'] {
+    const { where, values } = condition(table.keys, range)
+    const statement = this.#prepare(
+      `select ${keyColumns(table.keys)} from ${source(table)} ${where} ${ordered(table)} limit 1 offset ?`,
+    )
+    const row = statement.get(...values, ordinal - 1) as unknown as unknown[] | undefined
+    return row === undefined ? null : encodeKeys(row)
+  }
+
+  #table(mapping: TableMapping): ReadableTable {
+    let table = this.#tables.get(mapping)
+    if (table === undefined) {
+      table = readableTable(this.#database, mapping)
+      this.#tables.set(mapping, table)
+    }
+    return table
+  }
+
+  #prepare(sql: string): StatementSync {
+    let statement = this.#statements.get(sql)
+    if (statement === undefined) {
+      statement = exactly(this.#database.prepare(sql))
+      this.#statements.set(sql, statement)
+    }
+    return statement
+  }
+}
+
+function exactly(statement: StatementSync): StatementSync {
+  statement.setReturnArrays(true)
+  statement.setReadBigInts(true)
+  return statement
+}
+
+/** Rows always come from the table itself, never in the order of some other index. */
+function source(table: ReadableTable): string {
+  return `${table.from} not indexed`
+}
+
+function ordered(table: ReadableTable): string {
+  return table.keys.parts.length === 0 ? '' : `order by ${orderBy(table.keys)}`
+}
+
+function rangeOf(chunk: Chunk): KeyRange {
+  return (chunk.range as KeyRange | null) ?? { after: null, through: null }
+}
+
+/** A person reads it: `3`, `'abc', 7`. */
+function keyText(table: ReadableTable): string {
+  const parts = table.keys.parts.map((part) => (table.keys.rowid ? `cast(${part} as text)` : `quote(${part})`))
+  return parts.join(` || ', ' || `)
+}
+
+function rawColumn(name: string): string {
+  const column = quoteIdent(name)
+  return `typeof(${column}), iif(typeof(${column}) in ('text', 'blob'), hex(cast(${column} as blob)), cast(${column} as text))`
+}
+
+function rawCell(column: string, row: readonly (string | number | null)[], at: number): RawCell {
+  const storage = row[at] as RawCell['class']
+  const value = row[at + 1] ?? null
+  if (value === null) return { column, class: storage, value: null }
+  const isBytes = storage === 'text' || storage === 'blob'
+  return {
+    column,
+    class: storage,
+    value: isBytes ? Buffer.from(String(value), 'hex').toString('base64') : String(value),
+  }
+}

@@ -1,0 +1,195 @@
+/**
+ * The private copy: one file that is the source at one point in time, read by every process of a migration.
+ *
+ * A transaction with one read is opened on the source before its backup begins. It holds that point in time, so the
+ * backup never restarts, however busy the writers are (without it, a backup beside a busy writer never ends). The copy is
+ * written under a temporary name, flushed, renamed and flushed again: a file under its final name is complete.
+ */
+import { createHash, randomUUID } from 'node:crypto'
+import { createReadStream, readdirSync, rmSync, statfsSync, statSync } from 'node:fs'
+import { chmod, mkdir, open, rename, rm } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { backup, type DatabaseSync } from 'node:sqlite'
+import { SenseiError } from '@sensei/core/errors'
+import type { SnapshotOptions } from '@sensei/core/ports/source'
+import type { Snapshot } from '@sensei/core/snapshot'
+import { describe, describingErrors, openReadOnly } from './open.ts'
+
+const PREFIX = 'sqlite-'
+const COMPLETE = '.copy'
+const PARTIAL = '.partial'
+
+/** Pages in one step of the backup: 8 MB at the usual page size, then the event loop and the abort signal have a turn. */
+const PAGES_A_STEP = 2_000
+
+/** Kept free on the disk beside the copy. */
+const SPARE_BYTES = 64 * 1024 * 1024
+
+/** Bytes 18 and 19 of the header: 1 = rollback journal, 2 = write-ahead log. */
+const JOURNAL_MODE_OFFSET = 18
+
+export async function takePrivateCopy(
+  path: string,
+  directory: string,
+  options: SnapshotOptions,
+): Promise<Snapshot> {
+  await mkdir(directory, { recursive: true, mode: 0o700 })
+  await chmod(directory, 0o700)
+  sweep(directory)
+  refuseWithoutRoom(path, directory)
+  const name = `${PREFIX}${randomUUID()}`
+  const partial = join(directory, `${name}.${process.pid}${PARTIAL}`)
+  const location = join(directory, `${name}${COMPLETE}`)
+  try {
+    await copy(path, partial, options)
+    describingErrors(path, () => refuseDamage(path, partial))
+    const sha256 = await digest(partial, options.signal)
+    await flush(partial)
+    await rename(partial, location)
+    await flush(directory)
+    return {
+      kind: 'private copy',
+      name: `${name}-${sha256.slice(0, 16)}`,
+      sha256,
+      takenAt: new Date().toISOString(),
+      location,
+      notes: [],
+    }
+  } catch (error) {
+    await removeWithCompanions(partial)
+    throw options.signal.aborted ? interrupted(options.signal) : describe(path, error)
+  }
+}
+
+/** True when the file is there and holds, byte for byte, what was recorded. */
+export async function privateCopyLives(snapshot: Snapshot): Promise<boolean> {
+  const found = statSync(snapshot.location, { throwIfNoEntry: false })
+  if (found?.isFile() !== true) return false
+  return (await digest(snapshot.location)) === snapshot.sha256
+}
+
+export async function dropPrivateCopy(snapshot: Snapshot): Promise<void> {
+  await removeWithCompanions(snapshot.location)
+}
+
+async function copy(path: string, partial: string, options: SnapshotOptions): Promise<void> {
+  const source = openReadOnly(path)
+  try {
+    holdPointInTime(source)
+    options.signal.throwIfAborted()
+    const pages = { done: 0 }
+    await backup(source, partial, {
+      rate: PAGES_A_STEP,
+      progress: ({ totalPages, remainingPages }) => {
+        // Thrown here it ends the backup.
+        options.signal.throwIfAborted()
+        pages.done = totalPages - remainingPages
+        options.onProgress(pages.done, totalPages)
+      },
+    })
+  } finally {
+    source.close()
+  }
+  await chmod(partial, 0o600)
+  await standAlone(partial)
+}
+
+function holdPointInTime(source: DatabaseSync): void {
+  source.exec('begin')
+  source.prepare('select count(*) from sqlite_schema').get()
+}
+
+/** A copy of a database in WAL mode says so in its header, and its readers would keep files beside it. */
+async function standAlone(partial: string): Promise<void> {
+  const file = await open(partial, 'r+')
+  try {
+    await file.write(Uint8Array.of(1, 1), 0, 2, JOURNAL_MODE_OFFSET)
+    await file.sync()
+  } finally {
+    await file.close()
+  }
+}
+
+/**
+ * quick_check also reports rows that break NOT NULL, CHECK or STRICT: such rows are data, which the survey and the
+ * load deal with. Everything else is a file that cannot be read reliably.
+ */
+function refuseDamage(path: string, partial: string): void {
+  const database = openReadOnly(partial)
+  try {
+    const check = database.prepare('pragma quick_check(100)')
+    check.setReturnArrays(true)
+    const damage = (check.all() as unknown as string[][])
+      .map(([line]) => line ?? '')
+      .filter((line) => line !== 'ok' && !ABOUT_ROWS.test(line))
+    if (damage.length === 0) return
+    throw new SenseiError('SOURCE_CORRUPT', `${path} is damaged: ${damage[0]}`, {
+      details: { path, findings: damage },
+    })
+  } finally {
+    database.close()
+  }
+}
+
+const ABOUT_ROWS =
+  /^(NULL value in |CHECK constraint failed in |non-(\w+) value in |(TEXT|NUMERIC|INTEGER|REAL|BLOB|NULL) value in )/
+
+function refuseWithoutRoom(path: string, directory: string): void {
+  const needed = statSync(path).size + walSize(path) + SPARE_BYTES
+  const { bavail, bsize } = statfsSync(directory)
+  const free = bavail * bsize
+  if (free >= needed) return
+  throw new SenseiError(
+    'DISK_SPACE',
+    `the private copy of ${path} needs ${needed} bytes in ${directory}, where ${free} are free; set SENSEI_DATA_DIR to a larger disk`,
+    { details: { needed, free, directory } },
+  )
+}
+
+function walSize(path: string): number {
+  return statSync(`${path}-wal`, { throwIfNoEntry: false })?.size ?? 0
+}
+
+/** Removes the half-made copies of processes that are no longer there. */
+function sweep(directory: string): void {
+  for (const entry of readdirSync(directory)) {
+    const owner = new RegExp(`^${PREFIX}.*\\.(\\d+)\\${PARTIAL}`).exec(entry)?.[1]
+    if (owner !== undefined && !isAlive(Number(owner))) rmSync(join(directory, entry), { force: true })
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM'
+  }
+}
+
+async function digest(path: string, signal?: AbortSignal): Promise<string> {
+  const hash = createHash('sha256')
+  const options = { highWaterMark: 1024 * 1024, ...(signal && { signal }) }
+  for await (const part of createReadStream(path, options)) hash.update(part as Buffer)
+  return hash.digest('hex')
+}
+
+async function flush(path: string): Promise<void> {
+  const file = await open(path, 'r')
+  try {
+    await file.sync()
+  } finally {
+    await file.close()
+  }
+}
+
+async function removeWithCompanions(path: string): Promise<void> {
+  for (const suffix of ['', '-journal', '-wal', '-shm']) await rm(`${path}${suffix}`, { force: true })
+  await flush(dirname(path)).catch(() => undefined)
+}
+
+function interrupted(signal: AbortSignal): SenseiError {
+  return new SenseiError('INTERRUPTED', 'the private copy was interrupted; nothing of it is left', {
+    cause: signal.reason,
+  })
+}
