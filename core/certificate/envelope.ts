@@ -12,7 +12,7 @@ import { parseCanonicalJson } from '../strict-json.ts'
 
 export const PAYLOAD_TYPE = 'application/vnd.in-toto+json'
 
-const FILE_BYTES_MAX = 128 * 1024 * 1024
+export const FILE_BYTES_MAX = 128 * 1024 * 1024
 const NEWLINE = 0x0a
 
 export interface Signature {
