@@ -1,3 +1,4 @@
+import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { canonicalJson } from '../../canonical-json.ts'
 import { signBytes } from '../../certificate/ed25519.ts'
@@ -279,6 +280,29 @@ describe('signing', () => {
     const mismatched = { ...key, privateKey: newSigningKey().privateKey }
     expect(() => signCertificate(sampleStatement(), [mismatched])).toThrow(
       expect.objectContaining({ code: 'CERTIFICATE_SELF_CHECK' }),
+    )
+  })
+})
+
+describe('whatever bytes come', () => {
+  test('the answer is "not verified", never an exception', () => {
+    const bytes = fc.oneof(
+      fc.uint8Array({ maxLength: 200 }),
+      fc.json().map((json) => Buffer.from(`${json}\n`)),
+      // Signed by a trusted key, so that the statement itself is read.
+      fc.jsonValue({ maxDepth: 4 }).map((value) => forge(canonicalJson(value))),
+      fc
+        .tuple(fc.nat(file.length), fc.nat(80), fc.uint8Array({ maxLength: 40 }))
+        .map(([at, length, middle]) =>
+          Buffer.concat([file.subarray(0, at), middle, file.subarray(at + length)]),
+        ),
+    )
+    fc.assert(
+      fc.property(bytes, (given) => {
+        fc.pre(Buffer.compare(given, file) !== 0)
+        expect(verifyCertificate(given, [key]).status).toBe('not_verified')
+      }),
+      { seed: 11, numRuns: 1_000 },
     )
   })
 })
