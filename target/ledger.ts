@@ -1,0 +1,254 @@
+/** Rows of schema `sensei`: what is in, what was refused, what was created. */
+import type { Receipt, Reject, StepKind } from '@sensei/core/receipt'
+import type { ManifestEntry, Run, TargetLedger } from '@sensei/core/ports/target'
+import { targetError } from './refusal.ts'
+import { hasSenseiSchema, SENSEI_TABLES, schemaLock } from './sensei-schema.ts'
+import type { Session } from './session.ts'
+
+export interface Step {
+  readonly name: string
+  readonly kind: StepKind
+  readonly table: string | null
+}
+
+export interface Counts {
+  readonly rowsRead: number
+  readonly rowsWritten: number
+  readonly rowsRejected: number
+}
+
+export const NO_ROWS: Counts = { rowsRead: 0, rowsWritten: 0, rowsRejected: 0 }
+
+interface LedgerRow {
+  readonly migration_id: string
+  readonly table_name: string | null
+  readonly step: string
+  readonly kind: StepKind
+  readonly rows_read: string
+  readonly rows_written: string
+  readonly rows_rejected: string
+  readonly snapshot: string
+  readonly epoch: string
+}
+
+interface RejectRow {
+  readonly ordinal: string
+  readonly table_name: string
+  readonly step: string
+  readonly key: string
+  readonly column_name: string | null
+  readonly code: string
+  readonly reason: string
+  readonly raw: Reject['raw']
+}
+
+const LEDGER_COLUMNS = `migration_id, table_name, step, kind, rows_read, rows_written,
+  rows_rejected, snapshot, epoch`
+const pageRows = 1_000
+
+/** False when the ledger has the step already. Waits for a transaction that is just writing it. */
+export async function insertStep(session: Session, run: Run, step: Step): Promise<boolean> {
+  const { rowCount } = await session.query(
+    `insert into sensei.ledger (migration_id, step, kind, table_name, snapshot, epoch)
+     values ($1, $2, $3, $4, $5, $6) on conflict do nothing`,
+    [run.migrationId, step.name, step.kind, step.table, run.snapshot, run.epoch],
+  )
+  return rowCount === 1
+}
+
+export async function finishStep(
+  session: Session,
+  run: Run,
+  step: Step,
+  counts: Counts,
+): Promise<Receipt> {
+  const { rows } = await session.query<LedgerRow>(
+    `update sensei.ledger set rows_read = $3, rows_written = $4, rows_rejected = $5,
+       finished_at = clock_timestamp()
+     where migration_id = $1 and step = $2 returning ${LEDGER_COLUMNS}`,
+    [run.migrationId, step.name, counts.rowsRead, counts.rowsWritten, counts.rowsRejected],
+  )
+  return toReceipt(rows[0] as LedgerRow)
+}
+
+export async function findStep(
+  session: Session,
+  migrationId: string,
+  step: string,
+): Promise<Receipt | null> {
+  const { rows } = await session.query<LedgerRow>(
+    `select ${LEDGER_COLUMNS} from sensei.ledger where migration_id = $1 and step = $2`,
+    [migrationId, step],
+  )
+  return rows[0] === undefined ? null : toReceipt(rows[0])
+}
+
+/** A text that PostgreSQL can hold: what cannot be in a key's text anyway is shown, not stored. */
+function storable(text: string): string {
+  return text.replaceAll('\0', '\\0').toWellFormed()
+}
+
+export interface NumberedReject extends Reject {
+  readonly ordinal: number
+}
+
+export async function keepReject(
+  session: Session,
+  migrationId: string,
+  reject: NumberedReject,
+): Promise<void> {
+  await session.query(
+    `insert into sensei.reject
+       (migration_id, step, ordinal, table_name, key, column_name, code, reason, raw)
+     values ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
+    [
+      migrationId,
+      reject.step,
+      reject.ordinal,
+      reject.table,
+      storable(reject.key),
+      reject.column,
+      reject.code,
+      storable(reject.reason),
+      JSON.stringify(reject.raw),
+    ],
+  )
+}
+
+export async function addToManifest(
+  session: Session,
+  run: Run,
+  entry: ManifestEntry,
+): Promise<void> {
+  await session.query(
+    'insert into sensei.manifest (migration_id, oid, kind, name) values ($1, $2, $3, $4)',
+    [run.migrationId, entry.oid, entry.kind, entry.name],
+  )
+}
+
+function toReceipt(row: LedgerRow): Receipt {
+  return {
+    migrationId: row.migration_id,
+    table: row.table_name,
+    step: row.step,
+    kind: row.kind,
+    rowsRead: Number(row.rows_read),
+    rowsWritten: Number(row.rows_written),
+    rowsRejected: Number(row.rows_rejected),
+    snapshot: row.snapshot,
+    epoch: Number(row.epoch),
+  }
+}
+
+function toReject(row: RejectRow): Reject {
+  return {
+    table: row.table_name,
+    step: row.step,
+    key: row.key,
+    column: row.column_name,
+    code: row.code,
+    reason: row.reason,
+    raw: row.raw,
+  }
+}
+
+/** Reads and cleans through connections that `open` makes and this closes. */
+export class Ledger implements TargetLedger {
+  private readonly open: () => Promise<Session>
+
+  constructor(open: () => Promise<Session>) {
+    this.open = open
+  }
+
+  async *receipts(migrationId: string): AsyncIterable<Receipt> {
+    const pages = this.pages<LedgerRow>((session, last) =>
+      session.query<LedgerRow>(
+        `select ${LEDGER_COLUMNS} from sensei.ledger
+         where migration_id = $1 and ($2::text is null or step > $2) order by step limit ${pageRows}`,
+        [migrationId, last?.step ?? null],
+      ),
+    )
+    for await (const row of pages) yield toReceipt(row)
+  }
+
+  async *rejects(migrationId: string): AsyncIterable<Reject> {
+    const pages = this.pages<RejectRow>((session, last) =>
+      session.query<RejectRow>(
+        `select ordinal, table_name, step, key, column_name, code, reason, raw from sensei.reject
+         where migration_id = $1 and ($2::text is null or (step, ordinal) > ($2, $3::bigint))
+         order by step, ordinal limit ${pageRows}`,
+        [migrationId, last?.step ?? null, last?.ordinal ?? null],
+      ),
+    )
+    for await (const row of pages) yield toReject(row)
+  }
+
+  async manifest(migrationId: string): Promise<readonly ManifestEntry[]> {
+    return this.using('reading the manifest', async (session) => {
+      if (!(await hasSenseiSchema(session))) return []
+      const { rows } = await session.query<{ oid: string; kind: string; name: string }>(
+        `select oid::bigint::text as oid, kind, name from sensei.manifest
+         where migration_id = $1 order by created_at, oid`,
+        [migrationId],
+      )
+      return rows.map(({ oid, kind, name }) => ({ oid: Number(oid), kind, name }))
+    })
+  }
+
+  async clean(migrationId: string): Promise<void> {
+    await this.using('cleaning schema sensei', async (session) => {
+      await session.query('begin')
+      await session.query(schemaLock)
+      if (await hasSenseiSchema(session)) await removeRows(session, migrationId)
+      await session.query('commit')
+    })
+  }
+
+  /** Keyset pages, so that a table of any size is read in bounded memory and no transaction stays open. */
+  private async *pages<R extends object>(
+    page: (session: Session, last: R | null) => Promise<{ rows: R[] }>,
+  ): AsyncIterable<R> {
+    const session = await this.open()
+    try {
+      if (!(await hasSenseiSchema(session))) return
+      let last: R | null = null
+      do {
+        const { rows }: { rows: R[] } = await page(session, last)
+        yield* rows
+        last = rows.length < pageRows ? null : (rows.at(-1) ?? null)
+      } while (last !== null)
+    } catch (error) {
+      throw targetError(error, 'reading schema sensei')
+    } finally {
+      await session.close()
+    }
+  }
+
+  private async using<T>(doing: string, body: (session: Session) => Promise<T>): Promise<T> {
+    const session = await this.open()
+    try {
+      return await body(session)
+    } catch (error) {
+      throw targetError(error, doing)
+    } finally {
+      await session.close()
+    }
+  }
+}
+
+async function removeRows(session: Session, migrationId: string): Promise<void> {
+  for (const table of SENSEI_TABLES) {
+    await session.query(`delete from sensei.${table} where migration_id = $1`, [migrationId])
+  }
+  const left = SENSEI_TABLES.map((table) => `exists (select from sensei.${table})`)
+  const { rows } = await session.query<{ used: boolean }>(
+    `select ${left.join(' or ')} or exists (
+       select from pg_class where relnamespace = 'sensei'::regnamespace and relkind <> 'i'
+         and relname <> all ($1::text[])
+     ) or exists (select from pg_proc where pronamespace = 'sensei'::regnamespace) as used`,
+    [SENSEI_TABLES],
+  )
+  if (rows[0]?.used !== false) return
+  for (const table of SENSEI_TABLES) await session.query(`drop table sensei.${table}`)
+  await session.query('drop schema sensei')
+}

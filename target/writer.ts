@@ -1,0 +1,145 @@
+/**
+ * One connection that writes for one run. A step is one transaction: the fence, the ledger row, the work, the counts,
+ * COMMIT. Its ledger row therefore says exactly whether the work is in, also when the reply to COMMIT is lost.
+ */
+import { setTimeout as sleep } from 'node:timers/promises'
+import { isSenseiError, SenseiError } from '@sensei/core/errors'
+import type { Run } from '@sensei/core/ports/target'
+import type { Receipt } from '@sensei/core/receipt'
+import { clearing, terminate } from './backends.ts'
+import { checkFence, forgetHolder, registerHolder } from './fence.ts'
+import { type Counts, findStep, finishStep, insertStep, type Step } from './ledger.ts'
+import { sqlstate, targetError } from './refusal.ts'
+import { type Backend, Session } from './session.ts'
+import type { ConnectionSettings } from './settings.ts'
+
+/** Another writer of the same step may finish it; one that is stalled is terminated. */
+const sameStepGraceMs = 3_000
+const settleMsMax = 30_000
+const settlePauseMsMax = 1_000
+
+export class Writer {
+  private readonly settings: ConnectionSettings
+  private readonly run: Run
+  private readonly label: string
+  private current: Session | null = null
+
+  constructor(settings: ConnectionSettings, run: Run, label: string) {
+    this.settings = settings
+    this.run = run
+    this.label = label
+  }
+
+  /** Connects and registers, again after a loss. Throws FENCED when another process took over. */
+  async session(): Promise<Session> {
+    if (this.current !== null && !this.current.lost) return this.current
+    this.current = null
+    const session = await Session.open(this.settings, this.label)
+    try {
+      await registerHolder(session, this.run, this.label)
+    } catch (error) {
+      await session.close()
+      throw targetError(error, 'registering at the fence')
+    }
+    this.current = session
+    return session
+  }
+
+  /** The receipt of the step: made now, or found, in which case `work` is not called. */
+  async step(step: Step, work: (session: Session) => Promise<Counts>): Promise<Receipt> {
+    const session = await this.session()
+    let committing = false
+    try {
+      await session.query('begin')
+      await checkFence(session, this.run)
+      const options = { settings: this.settings, graceMs: sameStepGraceMs }
+      const fresh = await clearing(session, options, () => insertStep(session, this.run, step))
+      if (!fresh) return await this.existing(session, step)
+      const counts = await work(session)
+      const receipt = await finishStep(session, this.run, step, counts)
+      committing = true
+      await session.query('commit')
+      return receipt
+    } catch (error) {
+      await this.rollBack(session)
+      if (session.lost && committing) return this.settle(session.backend, step, error)
+      throw typed(error, session, `writing "${step.name}"`)
+    }
+  }
+
+  /** A transaction under the fence without a ledger row, for work that may be repeated. */
+  async transaction<T>(doing: string, work: (session: Session) => Promise<T>): Promise<T> {
+    const session = await this.session()
+    try {
+      await session.query('begin')
+      await checkFence(session, this.run)
+      const result = await work(session)
+      await session.query('commit')
+      return result
+    } catch (error) {
+      await this.rollBack(session)
+      throw typed(error, session, doing)
+    }
+  }
+
+  async close(): Promise<void> {
+    const session = this.current
+    this.current = null
+    if (session === null || session.lost) return
+    await forgetHolder(session, this.run.migrationId, session.backend).catch(() => undefined)
+    await session.close()
+  }
+
+  private async existing(session: Session, step: Step): Promise<Receipt> {
+    await session.query('rollback')
+    const receipt = await findStep(session, this.run.migrationId, step.name)
+    if (receipt !== null) return receipt
+    const message = `The ledger row of "${step.name}" was there and is gone; try again`
+    throw new SenseiError('TARGET_UNREACHABLE', message)
+  }
+
+  /** After this nothing of the transaction remains: a rollback that fails costs the connection. */
+  private async rollBack(session: Session): Promise<void> {
+    if (!session.lost) await session.query('rollback').catch(() => undefined)
+    if (session.lost) session.destroy()
+  }
+
+  /**
+   * COMMIT was sent and no reply came. Once the backend is known to have ended, the ledger row is there or it is not,
+   * and that is the outcome.
+   */
+  private async settle(backend: Backend, step: Step, cause: unknown): Promise<Receipt> {
+    const deadline = Date.now() + settleMsMax
+    for (let pauseMs = 50; ; pauseMs = Math.min(pauseMs * 2, settlePauseMsMax)) {
+      try {
+        const receipt = await this.outcome(backend, step)
+        if (receipt !== null) return receipt
+        const message = `The connection broke in COMMIT and "${step.name}" is not in; try again`
+        throw new SenseiError('TARGET_UNREACHABLE', message, {
+          cause,
+          details: { outcome: 'rolled back' },
+        })
+      } catch (error) {
+        const settled = isSenseiError(error) && error.details['outcome'] === 'rolled back'
+        const passes = !settled && targetError(error, 'settling').retryable
+        if (!passes || Date.now() > deadline) throw targetError(error, `settling "${step.name}"`)
+      }
+      await sleep(pauseMs)
+    }
+  }
+
+  private async outcome(backend: Backend, step: Step): Promise<Receipt | null> {
+    const session = await Session.open(this.settings, 'settle')
+    try {
+      await terminate(session, backend)
+      return await findStep(session, this.run.migrationId, step.name)
+    } finally {
+      await session.close()
+    }
+  }
+}
+
+/** What the reader throws stays as it is: only the target's errors are translated here. */
+function typed(error: unknown, session: Session, doing: string): unknown {
+  return session.lost || sqlstate(error) !== null ? targetError(error, doing) : error
+}
