@@ -102,6 +102,8 @@ export interface ColumnProfile {
     readonly formats: Readonly<Partial<Record<TextFormat, number>>>
     /** Values that match none of the date and timestamp formats, the empty text included. */
     readonly dateless: number
+    /** Of those that match `timestamp-zone`, how many are written with Z; absent where it was not counted. */
+    readonly timestampsUtc?: number
     /** JSON texts that jsonb would change or refuse (duplicate keys, \u0000, renormalised numbers). */
     readonly jsonbUnfit: number
     readonly decimal: { readonly scale: number; readonly precision: number } | null

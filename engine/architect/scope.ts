@@ -1,0 +1,61 @@
+/** The columns of one table, as its checks, indexes and generated columns see them. */
+import { displayName } from '@sensei/core/display'
+import { quoteIdent } from '@sensei/core/sql'
+import { type ColumnDraft, columnOf, type TableDraft } from './drafts.ts'
+import { collationOf } from './keys.ts'
+import { refuse } from './sql/refuse.ts'
+import type { Context, Kind, Value } from './sql/value.ts'
+
+/** What a column's value is to the translator: anything whose text the migration may change is `other`. */
+export function kindOf(column: Pick<ColumnDraft, 'decision'>): Kind {
+  const { type, conversion, formats, losses } = column.decision
+  switch (conversion) {
+    case 'integer':
+      return 'integer'
+    case 'boolean':
+      return 'boolean'
+    case 'real':
+      return 'float'
+    case 'decimal':
+      return losses.length > 0 ? 'other' : 'numeric'
+    case 'text':
+      return 'text'
+    case 'bytes':
+      return 'bytes'
+    case 'uuid':
+      return 'uuid'
+    case 'json':
+      return 'json'
+    case 'date':
+    case 'timestamp': {
+      const iso = formats?.every((format) => format.endsWith('-iso')) ?? false
+      return iso && losses.length === 0 ? (type as 'date' | 'timestamp') : 'other'
+    }
+    default:
+      return 'other'
+  }
+}
+
+/** For expressions that belong to a table: no aggregate, no second table, no guess. */
+export function tableContext(table: TableDraft): Context {
+  return {
+    strict: true,
+    aggregates: false,
+    column: (qualifier, name, doubtful) => {
+      if (qualifier !== null && qualifier.toLowerCase() !== table.source.name.toLowerCase()) {
+        return refuse(`it names another table, ${qualifier}`)
+      }
+      const column = columnOf(table, name)
+      if (column !== null) return columnValue(column, quoteIdent(column.target))
+      return refuse(doubtful ? `"${name}" is no column, so SQLite takes it for a text` : `it names ${name}, which is no column that is carried`)
+    },
+  }
+}
+
+export function columnValue(column: ColumnDraft, sql: string): Value {
+  if (column.decision.unfit === 'null') {
+    return refuse(`it reads ${displayName(column.source.name)}, some of whose values become NULL`)
+  }
+  const collation = collationOf(column.source.collation)
+  return { sql, kind: kindOf(column), collation, literal: null, aggregated: false }
+}

@@ -1,0 +1,94 @@
+/** One mapping per carried table, with everything that hangs on it. */
+import type { ColumnMapping, TableMapping } from '@sensei/core/plan'
+import type { Survey } from '@sensei/core/survey'
+import { mapChecks } from './checks.ts'
+import { mapDefault } from './defaults.ts'
+import type { ColumnDraft, Draft, TableDraft } from './drafts.ts'
+import { mapForeignKeys } from './foreign-keys.ts'
+import { mapGenerated } from './generated.ts'
+import { isHostile } from './hostile.ts'
+import { mapIndexes } from './indexes.ts'
+import { isRowidAlias, type Keys, mapKeys } from './keys.ts'
+
+export function mapTables(survey: Survey, draft: Draft): readonly TableMapping[] {
+  const keys = new Map(draft.tables.map((table) => [table.target, mapKeys(draft, table)]))
+  const mapped = new Map(
+    draft.tables.map((table) => [table.target, mapTable(survey, draft, table, keys.get(table.target))]),
+  )
+  return draft.tables.map((table) => {
+    const mapping = mapped.get(table.target) ?? mapTable(survey, draft, table, undefined)
+    return { ...mapping, foreign_keys: mapForeignKeys(draft, table, mapped) }
+  })
+}
+
+function mapTable(survey: Survey, draft: Draft, table: TableDraft, keys: Keys | undefined): TableMapping {
+  const { source } = table
+  const columns = table.columns.map((column) => mapColumn(draft, table, column, keys))
+  const surrogate = keys?.surrogate ?? null
+  return {
+    source: source.name,
+    target: table.target,
+    rows: source.rows,
+    bytes: source.bytesTotal,
+    bytes_max: source.bytesMax,
+    columns: surrogate === null ? columns : [...columns, surrogateColumn(surrogate)],
+    key: keys?.key ?? null,
+    primary_key: keys?.primary ?? null,
+    uniques: keys?.uniques ?? [],
+    indexes: [...(keys?.indexes ?? []), ...mapIndexes(draft, table)],
+    foreign_keys: [],
+    checks: mapChecks(draft, table),
+    hostile: isHostile(survey, source, table.columns.map((column) => column.decision)),
+  }
+}
+
+function mapColumn(draft: Draft, table: TableDraft, column: ColumnDraft, keys: Keys | undefined): ColumnMapping {
+  const { decision } = column
+  const inPrimary = keys?.primary?.columns.includes(column.target) ?? false
+  const identity = inPrimary && isRowidAlias(table, column) ? { next: nextOf(table, column) } : null
+  const generated = mapGenerated(draft, table, column)
+  return {
+    source: column.source.name,
+    target: column.target,
+    type: decision.type,
+    conversion: decision.conversion,
+    fidelity: generated === null && column.source.generated !== null ? atLeastConverted(decision.fidelity) : decision.fidelity,
+    ...(decision.formats === undefined ? {} : { formats: decision.formats }),
+    unfit: decision.unfit,
+    nullable: !(inPrimary || column.source.notNull),
+    default: identity === null && column.source.generated === null ? mapDefault(draft, table, column) : null,
+    identity,
+    generated,
+  }
+}
+
+function atLeastConverted(fidelity: ColumnMapping['fidelity']): ColumnMapping['fidelity'] {
+  return fidelity === 'exact' ? 'converted' : fidelity
+}
+
+/** One past whatever was handed out: by AUTOINCREMENT's own record, or by the largest value there is. */
+function nextOf(table: TableDraft, column: ColumnDraft): string {
+  const largest = BigInt(column.source.profile.integer?.max ?? '0')
+  const recorded = BigInt(table.source.autoincrement?.next ?? '1')
+  const next = largest + 1n > recorded ? largest + 1n : recorded
+  if (next < 1n) return '1'
+  return (next > BIGINT_MAX ? BIGINT_MAX : next).toString()
+}
+
+const BIGINT_MAX = 2n ** 63n - 1n
+
+/** Rows without a usable key get a number in the target; the source knows nothing of it. */
+function surrogateColumn(name: string): ColumnMapping {
+  return {
+    source: null,
+    target: name,
+    type: 'bigint',
+    conversion: 'integer',
+    fidelity: 'converted',
+    unfit: 'reject',
+    nullable: false,
+    default: null,
+    identity: { next: '1' },
+    generated: null,
+  }
+}
