@@ -1,5 +1,5 @@
 /**
- * The keys of this machine, in a folder `keys` of the data directory that only its owner can enter:
+ * The keys of this machine, in the folder `keys` of its private folder, which only its owner can enter:
  *
  *   signing.pem            the private key (mode 0600), made on first use
  *   trusted/<keyid>.pem    its public half, there from the start
@@ -20,16 +20,16 @@ import type { Signer } from '@sensei/engine/cast'
 type Environment = Readonly<Record<string, string | undefined>>
 
 /** The key that this machine signs with, whoever asks first; all who ask at once get the same one. */
-export async function loadSigningKey(dataDir: string, env: Environment): Promise<SigningKey> {
-  const folders = await makeFolders(dataDir)
+export async function loadSigningKey(privateFolder: string, env: Environment): Promise<SigningKey> {
+  const folders = await makeFolders(privateFolder)
   const key = (await givenKey(env)) ?? (await ownKey(folders.keys))
   await placeTrusted(folders.trusted, key)
   return key
 }
 
 /** Every key that this machine trusts; none where nothing was ever signed or trusted. Creates nothing. */
-export async function loadTrustedKeys(dataDir: string): Promise<TrustedKey[]> {
-  const folder = trustedFolder(dataDir)
+export async function loadTrustedKeys(privateFolder: string): Promise<TrustedKey[]> {
+  const folder = trustedFolder(privateFolder)
   const names = (await ifThere(readdir(folder))) ?? []
   const files = names.filter((name) => name.endsWith('.pem')).sort()
   return Promise.all(files.map((name) => readKeyFile(path.join(folder, name))))
@@ -37,10 +37,10 @@ export async function loadTrustedKeys(dataDir: string): Promise<TrustedKey[]> {
 
 /** The trusted key of this name; undefined when this machine does not know it. */
 export async function loadTrustedKey(
-  dataDir: string,
+  privateFolder: string,
   keyid: string,
 ): Promise<TrustedKey | undefined> {
-  return (await loadTrustedKeys(dataDir)).find((key) => key.keyid === keyid)
+  return (await loadTrustedKeys(privateFolder)).find((key) => key.keyid === keyid)
 }
 
 /** Reads a public key; FILE_NOT_FOUND or KEY_INVALID with the file's name otherwise. */
@@ -49,24 +49,24 @@ export async function readKeyFile(file: string): Promise<TrustedKey> {
   return nameFile(file, () => readPublicKey(pem))
 }
 
-export function trustedFolder(dataDir: string): string {
-  return path.join(dataDir, 'keys', 'trusted')
+export function trustedFolder(privateFolder: string): string {
+  return path.join(privateFolder, 'keys', 'trusted')
 }
 
 /** Signs with this machine's key, which is read, or made, when the first statement comes. */
-export function machineSigner(dataDir: string, env: Environment): Signer {
+export function machineSigner(privateFolder: string, env: Environment): Signer {
   return {
     sign: async (statement) => {
-      const key = await loadSigningKey(dataDir, env)
+      const key = await loadSigningKey(privateFolder, env)
       const file = signCertificate(statement, [key])
       return { envelope: Buffer.from(file).toString('utf8'), keyId: key.keyid }
     },
   }
 }
 
-async function makeFolders(dataDir: string): Promise<{ keys: string; trusted: string }> {
-  const keys = path.join(dataDir, 'keys')
-  const trusted = trustedFolder(dataDir)
+async function makeFolders(privateFolder: string): Promise<{ keys: string; trusted: string }> {
+  const keys = path.join(privateFolder, 'keys')
+  const trusted = trustedFolder(privateFolder)
   try {
     await mkdir(trusted, { recursive: true, mode: 0o700 })
     // A folder that was there already, or a wide umask of somebody's, changes nothing about who may enter.

@@ -16,6 +16,7 @@ export interface CertificateVerifyFlags {
   readonly file: string
   /** Only this key counts then. Without it, those in the directory of trusted keys do. */
   readonly keyFile?: string | undefined
+  /** The private folder, where the keys are. */
   readonly dataDir: string
   readonly output: 'text' | 'json'
 }

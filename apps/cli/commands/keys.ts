@@ -7,6 +7,7 @@ import { loadSigningKey } from '@sensei/apps/keys'
 import type { Io } from '../io.ts'
 
 export interface KeysExportFlags {
+  /** The private folder, where the keys are. */
   readonly dataDir: string
   readonly output: 'text' | 'json'
 }
