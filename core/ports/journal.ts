@@ -8,8 +8,9 @@ import type { EventPayloads, LifecycleEvent } from '../events.ts'
 import type { Json } from '../json.ts'
 import type { Phase, State, Transition } from '../lifecycle.ts'
 import type { Plan } from '../plan.ts'
-import type { Receipt } from '../receipt.ts'
+import type { Receipt, Reject } from '../receipt.ts'
 import type { Verdict, Verification } from '../verdict.ts'
+import type { ManifestEntry } from './target.ts'
 import type { Role } from './tasks.ts'
 
 export interface Journal {
@@ -73,6 +74,7 @@ export type JournalEntry =
   | AgentEntry
   | VerificationEntry
   | CertificateEntry
+  | ArchiveEntry
 
 export type EntryKind = JournalEntry['kind']
 export type EntryOf<K extends EntryKind> = Extract<JournalEntry, { kind: K }>
@@ -116,4 +118,13 @@ export interface CertificateEntry {
   readonly keyId: string
   /** The signed file, byte for byte. */
   readonly envelope: string
+}
+
+/** What the target's ledger alone knew, kept when a migration is cleaned. */
+export interface ArchiveEntry {
+  readonly kind: 'archive'
+  readonly manifest: readonly ManifestEntry[]
+  readonly rejects: readonly Reject[]
+  /** Rejects there were; more than are kept only beyond the cleaner's bound. */
+  readonly rejectsTotal: number
 }

@@ -1,0 +1,59 @@
+/** Flags as numbers and lists, with bounds: a bad one is a usage error that names what would be right. */
+import { SenseiError } from '@sensei/core/errors'
+import type { MigrationOptions } from '@sensei/engine/request'
+
+export const BOUNDS = {
+  workers: { min: 1, max: 64 },
+  'chunk-rows': { min: 1, max: 65_536 },
+  'max-rejects': { min: 0, max: 1_000_000 },
+} as const
+
+export const DEFAULTS = {
+  chunkRows: 65_536,
+  chunkBytes: 64 * 1024 * 1024,
+  differencesMax: 20,
+} as const
+
+/** commander hands over text; only plain decimal digits are a count. */
+export function boundedCount(flag: keyof typeof BOUNDS): (text: string) => number {
+  const { min, max } = BOUNDS[flag]
+  return (text) => {
+    const value = /^\d{1,9}$/.test(text) ? Number(text) : Number.NaN
+    if (value >= min && value <= max) return value
+    throw new SenseiError('USAGE', `--${flag} takes a whole number from ${min} to ${max}, not ${JSON.stringify(text)}.`)
+  }
+}
+
+export const collect = (value: string, previous: readonly string[] = []): string[] => [...previous, value]
+
+/** What the first run said, overridden by what a resumed one repeats or raises. */
+export function mergeOptions(
+  kept: MigrationOptions,
+  given: Partial<MigrationOptions>,
+): MigrationOptions {
+  const fixed = ['schema', 'include', 'exclude', 'append'] as const
+  for (const name of fixed) {
+    const value = given[name]
+    if (value === undefined || JSON.stringify(value) === JSON.stringify(kept[name])) continue
+    throw new SenseiError('USAGE', `--${name} was ${JSON.stringify(kept[name])} when this migration began and cannot change. Leave it out.`)
+  }
+  const acceptLosses = [...new Set([...kept.acceptLosses, ...(given.acceptLosses ?? [])])]
+  return { ...kept, ...given, acceptLosses }
+}
+
+export function defaultOptions(): MigrationOptions {
+  return {
+    schema: 'public',
+    include: [],
+    exclude: [],
+    workers: 2,
+    chunkRows: DEFAULTS.chunkRows,
+    chunkBytes: DEFAULTS.chunkBytes,
+    acceptLosses: [],
+    maxRejects: 0,
+    append: false,
+    validate: true,
+    differencesMax: DEFAULTS.differencesMax,
+    queries: [],
+  }
+}

@@ -1,0 +1,70 @@
+/** Who plays which part: the one place that chooses adapters. */
+import { SenseiError } from '@sensei/core/errors'
+import type { Doorbell } from '@sensei/core/ports/doorbell'
+import type { Journal } from '@sensei/core/ports/journal'
+import type { Source } from '@sensei/core/ports/source'
+import type { Target } from '@sensei/core/ports/target'
+import type { Tasks } from '@sensei/core/ports/tasks'
+import type { ConnectionSettings } from '@sensei/postgres/connection'
+
+/** How a process of ours reaches the control plane. A secret: it travels between processes, never through argv. */
+export interface ControlAddress {
+  readonly control: ConnectionSettings
+  readonly orgId: string
+}
+
+export interface Control {
+  readonly journal: Journal
+  readonly tasks: Tasks
+  readonly doorbell: Doorbell
+  close(): Promise<void>
+}
+
+export async function openControl(address: ControlAddress): Promise<Control> {
+  const { Door } = await import('@sensei/postgres/door')
+  const { PostgresJournal } = await import('@sensei/postgres/journal')
+  const { PostgresTasks } = await import('@sensei/postgres/tasks')
+  const { openDoorbell } = await import('@sensei/embedded/doorbell')
+  const door = new Door(address.control)
+  const doorbell = await openDoorbell(address.control)
+  return {
+    journal: new PostgresJournal(door, address.orgId),
+    tasks: new PostgresTasks(door, address.orgId),
+    doorbell,
+    close: async () => {
+      await doorbell.close()
+      await door.close()
+    },
+  }
+}
+
+/** The engine is the URL's scheme. Adapters are loaded on demand: `--help` needs none. */
+export async function openSource(url: string): Promise<Source> {
+  const scheme = schemeOf(url, '--source')
+  if (scheme === 'sqlite') return (await import('@sensei/sqlite/source')).openSqliteSource(url)
+  throw unsupported(scheme, '--source', 'sqlite:PATH')
+}
+
+export async function openTarget(url: string): Promise<Target> {
+  const scheme = schemeOf(url, '--target')
+  if (scheme === 'postgres' || scheme === 'postgresql') {
+    return (await import('@sensei/target/target')).openTarget(url)
+  }
+  throw unsupported(scheme, '--target', 'postgres://USER@HOST:PORT/DATABASE')
+}
+
+function schemeOf(url: string, flag: string): string {
+  const scheme = /^([a-z][a-z0-9+]*):/i.exec(url)?.[1]
+  if (scheme !== undefined) return scheme.toLowerCase()
+  throw new SenseiError(
+    'URL_INVALID',
+    `${flag} needs a URL such as sqlite:PATH or postgres://USER@HOST/DATABASE; what was given has no scheme.`,
+  )
+}
+
+function unsupported(scheme: string, flag: string, example: string): SenseiError {
+  return new SenseiError(
+    'URL_ENGINE_UNSUPPORTED',
+    `${flag} cannot be a ${scheme}: URL. What works there: ${example}`,
+  )
+}

@@ -1,0 +1,46 @@
+/** Survey and design: what is in the snapshot, and what shall become of it. */
+import type { Plan } from '@sensei/core/plan'
+import type { Progress } from '@sensei/core/ports/progress'
+import type { Source } from '@sensei/core/ports/source'
+import type { Snapshot } from '@sensei/core/snapshot'
+import { design } from './architect/design.ts'
+import { applyPlan } from './architect/edited.ts'
+import type { MigrationOptions } from './request.ts'
+import { survey } from './scout/scout.ts'
+
+interface Drawers {
+  readonly source: Source
+  readonly progress: Progress
+}
+
+/** `edited` is a plan file's content, or null: then the architect designs one. Throws PLAN_INVALID and the like. */
+export async function drawPlan(
+  cast: Drawers,
+  snapshot: Snapshot,
+  options: MigrationOptions,
+  edited: unknown,
+  signal: AbortSignal,
+): Promise<Plan> {
+  const found = await survey(cast, snapshot, options, signal)
+  const plan =
+    edited === null || edited === undefined
+      ? design(found, { schema: options.schema, append: options.append })
+      : applyPlan(found, edited)
+  await checkExpressions(cast.source, snapshot, plan)
+  return plan
+}
+
+async function checkExpressions(source: Source, snapshot: Snapshot, plan: Plan): Promise<void> {
+  const computed = plan.tables.flatMap((table) =>
+    table.columns.flatMap((column) =>
+      column.expression === undefined ? [] : [{ table: table.source, expression: column.expression }],
+    ),
+  )
+  if (computed.length === 0) return
+  const surveyor = await source.openSurveyor(snapshot)
+  try {
+    for (const one of computed) await surveyor.checkExpression(one.table, one.expression)
+  } finally {
+    await surveyor.close()
+  }
+}

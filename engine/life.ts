@@ -1,0 +1,86 @@
+/** One migration in the hands of this process: where it stands, and the way to move it. */
+import type { EventPayloads } from '@sensei/core/events'
+import type { Json } from '@sensei/core/json'
+import type { State, Transition } from '@sensei/core/lifecycle'
+import type { Plan } from '@sensei/core/plan'
+import type { MigrationRecord } from '@sensei/core/ports/journal'
+import type { Snapshot } from '@sensei/core/snapshot'
+import type { Verification } from '@sensei/core/verdict'
+import type { Cast } from './cast.ts'
+import type { MigrationOptions, MigrationRequest, TableFailure } from './request.ts'
+
+export class Life {
+  readonly cast: Cast
+  readonly request: MigrationRequest
+  readonly signal: AbortSignal
+  /** Those of the first run; a resumed one may repeat them, and may raise what it allows. */
+  readonly options: MigrationOptions
+  snapshot: Snapshot | null = null
+  plan: { readonly plan: Plan; readonly hash: string; readonly version: number } | null = null
+  verification: Verification | null = null
+  certificate: string | null = null
+  failures: readonly TableFailure[] = []
+  #record: MigrationRecord
+
+  private constructor(
+    cast: Cast,
+    request: MigrationRequest,
+    signal: AbortSignal,
+    record: MigrationRecord,
+    options: MigrationOptions,
+  ) {
+    this.cast = cast
+    this.request = request
+    this.signal = signal
+    this.options = options
+    this.#record = record
+  }
+
+  static async begin(cast: Cast, request: MigrationRequest, signal: AbortSignal): Promise<Life> {
+    const record = request.resume
+      ? await cast.journal.get(request.migrationId)
+      : await cast.journal.create({
+          id: request.migrationId,
+          source: { engine: 'sqlite', url: cast.source.url },
+          target: { engine: 'postgres', url: cast.target.url },
+          options: request.options as unknown as { [name: string]: Json },
+          actor: request.actor,
+        })
+    return new Life(cast, request, signal, record, request.options)
+  }
+
+  get id(): string {
+    return this.#record.id
+  }
+
+  get state(): State {
+    return this.#record.state
+  }
+
+  get failedIn(): MigrationRecord['failedIn'] {
+    return this.#record.failedIn
+  }
+
+  get version(): number {
+    return this.#record.version
+  }
+
+  /** Reads what a dead process left behind; says so in the history where it was at work. */
+  async takeUp(): Promise<void> {
+    this.#record = await this.cast.journal.get(this.id)
+    const busy: readonly State[] = ['planning', 'running', 'pausing', 'validating']
+    if (this.request.resume && busy.includes(this.state)) {
+      await this.enter('taken_over', { owner: this.request.owner })
+    }
+  }
+
+  async enter<T extends Transition>(event: T, payload: EventPayloads[T]): Promise<void> {
+    this.#record = await this.cast.journal.transition({
+      migrationId: this.id,
+      event,
+      expectedVersion: this.version,
+      payload,
+      actor: this.request.actor,
+    })
+  }
+}

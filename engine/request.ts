@@ -1,0 +1,78 @@
+/**
+ * What a user asks for, and what comes of it. The options are kept with the migration (never a secret among them),
+ * so that resuming needs the id alone.
+ */
+import type { ErrorCode } from '@sensei/core/errors'
+import type { State } from '@sensei/core/lifecycle'
+import type { Plan } from '@sensei/core/plan'
+import type { Snapshot } from '@sensei/core/snapshot'
+import type { Verdict, Verification } from '@sensei/core/verdict'
+
+export interface MigrationOptions {
+  readonly schema: string
+  readonly include: readonly string[]
+  readonly exclude: readonly string[]
+  readonly workers: number
+  readonly chunkRows: number
+  readonly chunkBytes: number
+  readonly acceptLosses: readonly string[]
+  readonly maxRejects: number
+  readonly append: boolean
+  readonly validate: boolean
+  /** Differences reported in detail for each table; the rest are counted. */
+  readonly differencesMax: number
+  readonly queries: readonly QueryPair[]
+}
+
+/** One question for both sides, compared as a multiset unless it orders. */
+export interface QueryPair {
+  readonly name: string
+  readonly source: string
+  readonly target: string
+}
+
+export interface MigrationRequest {
+  readonly migrationId: string
+  readonly resume: boolean
+  /** Run the failed tables again from their start. */
+  readonly retry: boolean
+  readonly options: MigrationOptions
+  /** An edited plan, as it was read from its file; checked by the architect. */
+  readonly plan: unknown
+  /** Asked once the plan stands and no policy is against it. */
+  readonly approve: (plan: Plan) => Promise<boolean>
+  readonly actor: string
+  /** Host and pid of this process. */
+  readonly owner: string
+}
+
+export interface TableOutcome {
+  readonly source: string
+  readonly target: string
+  readonly rowsSource: number
+  readonly rowsTarget: number
+  readonly rowsRejected: number
+  /** The table's root, when it was verified. */
+  readonly digest: string | null
+  readonly failure: TableFailure | null
+}
+
+export interface TableFailure {
+  readonly table: string
+  readonly code: string
+  readonly message: string
+}
+
+export interface Outcome {
+  readonly migrationId: string
+  readonly state: State
+  readonly verdict: Verdict | null
+  readonly plan: Plan | null
+  readonly planHash: string | null
+  readonly snapshot: Snapshot | null
+  readonly tables: readonly TableOutcome[]
+  readonly verification: Verification | null
+  /** The signed file, byte for byte. */
+  readonly certificate: string | null
+  readonly error: { readonly code: ErrorCode; readonly message: string } | null
+}

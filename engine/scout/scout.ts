@@ -1,0 +1,74 @@
+/** The scout: one point in time of the source, and what is there. */
+import { SenseiError } from '@sensei/core/errors'
+import type { Json } from '@sensei/core/json'
+import type { Journal } from '@sensei/core/ports/journal'
+import type { Snapshot } from '@sensei/core/snapshot'
+import type { Survey } from '@sensei/core/survey'
+import type { Cast } from '../cast.ts'
+import type { MigrationOptions } from '../request.ts'
+
+/** Takes a snapshot and writes down where it is, so that a later process finds it. */
+export async function takeSnapshot(
+  cast: Cast,
+  migrationId: string,
+  owner: string,
+  signal: AbortSignal,
+): Promise<Snapshot> {
+  const snapshot = await cast.source.takeSnapshot(`${cast.copies}/${migrationId}`, {
+    signal,
+    onProgress: (done, total) =>
+      cast.progress.report({ phase: 'snapshot', table: null, unit: 'bytes', done, total, message: null }),
+  })
+  await cast.journal.record(migrationId, [
+    {
+      kind: 'agent',
+      id: crypto.randomUUID(),
+      role: 'scout',
+      owner,
+      state: { snapshot: snapshot as unknown as Json },
+      outcome: 'done',
+    },
+  ])
+  return snapshot
+}
+
+/** The last snapshot written down, whether it still lives or not. */
+export async function knownSnapshot(journal: Journal, migrationId: string): Promise<Snapshot | null> {
+  const agents = await journal.entries(migrationId, 'agent')
+  const last = agents.findLast((entry) => entry.role === 'scout')
+  if (last === undefined) return null
+  const state = last.state as unknown as { snapshot?: Snapshot }
+  return state.snapshot ?? null
+}
+
+export async function survey(
+  cast: Pick<Cast, 'source' | 'progress'>,
+  snapshot: Snapshot,
+  options: MigrationOptions,
+  signal: AbortSignal,
+): Promise<Survey> {
+  const surveyor = await cast.source.openSurveyor(snapshot)
+  try {
+    const found = await surveyor.survey({
+      include: options.include,
+      exclude: options.exclude,
+      signal,
+      onProgress: (table, done, total) =>
+        cast.progress.report({ phase: 'survey', table, unit: 'steps', done, total, message: null }),
+    })
+    if (found.tables.length === 0) throw nothingToDo(cast.source.url, options)
+    return found
+  } finally {
+    await surveyor.close()
+  }
+}
+
+function nothingToDo(url: string, options: MigrationOptions): SenseiError {
+  const filtered = options.include.length + options.exclude.length > 0
+  return new SenseiError(
+    'USAGE',
+    filtered
+      ? `No table of ${url} is left by --include and --exclude. Loosen the patterns; table names are matched whole.`
+      : `${url} has no tables. Check that the path names the database you mean.`,
+  )
+}
