@@ -54,16 +54,18 @@ const packages = new Map(
     }),
 )
 
-function readImports(): Imports {
+function readImports(kind: 'all' | 'at run time'): Imports {
   const files = globSync('{core,engine,pillars,sources,target,apps}/**/*.ts', {
     cwd: root,
     exclude: ['**/node_modules/**', '**/test/**'],
   })
-  return new Map(files.map((file) => [file, importsOf(file)]))
+  return new Map(files.map((file) => [file, importsOf(file, kind)]))
 }
 
-function importsOf(file: string): string[] {
-  const text = readFileSync(path.join(root, file), 'utf8')
+function importsOf(file: string, kind: 'all' | 'at run time'): string[] {
+  const source = readFileSync(path.join(root, file), 'utf8')
+  // Types vanish when the code runs: to share one is not to share what it describes.
+  const text = kind === 'all' ? source : source.replace(/^(import|export) type\b[^'"]*/gm, '')
   // `import x from 'y'`, `export * from 'y'`, `import 'y'`, `import('y')`, `new URL('y', import.meta.url)`.
   const specifiers = /(?:\bfrom|\bimport|\bimport\(|\bnew URL\()\s*['"]([^'"\n]+)['"]/g
   return [...text.matchAll(specifiers)].map((match) => resolve(file, match[1] ?? ''))
@@ -117,8 +119,28 @@ function describeEdge([file, imported]: readonly [string, string]): string {
   return `${file} imports ${imported}`
 }
 
-const source = readImports()
+/** Files of ours that both sides reach when they run. */
+function shared(
+  imports: Imports,
+  one: (file: string) => boolean,
+  other: (file: string) => boolean,
+) {
+  const reached = reach(imports, other)
+  return [...reach(imports, one)].filter((file) => roomOf(file) && reached.has(file)).toSorted()
+}
+
+const source = readImports('all')
+const atRunTime = readImports('at run time')
 const within = (folder: string) => (file: string) => file.startsWith(folder)
+
+/** What opens and names things, and turns no value into another. */
+const decodesNothing = [
+  'core/errors.ts',
+  'core/plan.ts',
+  'core/sql.ts',
+  'target/connection.ts',
+  'target/refusal.ts',
+]
 
 test('the test sees the source: every room has files, and relative imports lead to files', () => {
   for (const room of rooms)
@@ -142,6 +164,35 @@ test('worker and validator never meet', () => {
   expect([...reach(source, within('engine/validator/'))].filter(within('engine/worker/'))).toEqual(
     [],
   )
+})
+
+test.each([
+  {
+    side: 'the source',
+    copies: within('sources/sqlite/reader/'),
+    verifies: within('sources/sqlite/witness/'),
+  },
+  {
+    side: 'the target',
+    // target.ts is the door to both.
+    copies: (file: string) => /^target\/(?!witness\/|target\.ts)/.test(file),
+    verifies: within('target/witness/'),
+  },
+])('at $side, who copies and who verifies share nothing that decodes', ({ copies, verifies }) => {
+  expect([...atRunTime.keys()].filter(copies)).not.toEqual([])
+  expect([...atRunTime.keys()].filter(verifies)).not.toEqual([])
+  const common = shared(atRunTime, copies, verifies)
+  expect(common.filter((file) => !decodesNothing.includes(file))).toEqual([])
+})
+
+test('a decoder shared through a third file would be found', () => {
+  const imports = new Map([
+    ['target/witness/rows.ts', ['target/values.ts']],
+    ['target/copy.ts', ['target/tuples.ts']],
+    ['target/tuples.ts', ['target/values.ts']],
+  ])
+  const common = shared(imports, within('target/copy'), within('target/witness/'))
+  expect(common).toEqual(['target/values.ts'])
 })
 
 test.each([
