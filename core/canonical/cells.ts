@@ -43,7 +43,7 @@ export class CellBuffer {
       bytes[this.length++] = ZERO + ((payloadLength / 10) | 0)
       bytes[this.length++] = ZERO + (payloadLength % 10)
     } else {
-      this.length += bytes.latin1Write(String(payloadLength), this.length)
+      this.length += bytes.write(String(payloadLength), this.length, 'latin1')
     }
     bytes[this.length++] = COLON
   }
@@ -57,11 +57,19 @@ export class CellBuffer {
   /** For payloads that are ASCII by definition. */
   ascii(tag: number, payload: string): void {
     this.header(tag, payload.length)
-    this.length += this.bytes.latin1Write(payload, this.length)
+    this.length += this.bytes.write(payload, this.length, 'latin1')
   }
 
   text(tag: number, payload: string): void {
     this.cell(tag, Buffer.from(payload, 'utf8'))
+  }
+
+  /** Appends complete cells. */
+  cells(bytes: Uint8Array): void {
+    if (bytes.length === 0) return
+    this.reserve(bytes.length)
+    this.bytes.set(bytes, this.length)
+    this.length += bytes.length
   }
 
   /** The bytes written so far; valid until the buffer is written again. */

@@ -1,0 +1,127 @@
+/**
+ * The SQL by which SQLite itself writes the cells of a row, in C, so that Node only walks over bytes.
+ *
+ * A finished cell begins with its tag, or is `n`. What SQLite cannot finish exactly begins with something else, and the walk
+ * (walk.ts) finishes it with the exact converter:
+ *
+ *     1 LENGTH ':' DIGITS      an INTEGER                  4 LENGTH ':' BYTES    a BLOB
+ *     3 LENGTH ':' BYTES       a TEXT                      q TEXT ','            a REAL that its 15-digit text spells
+ *     2, 5, 6                  a REAL, TEXT, BLOB which is the row's next extra result column
+ *     !                        unfit                       ?                     not in this mode: read the rows one by one
+ */
+import { canonicalType } from '@sensei/core/canonical/types'
+import type { ColumnMapping } from '@sensei/core/plan'
+import { quoteIdent } from '@sensei/core/sql'
+
+export interface CellSql {
+  /** Text of the cell. */
+  readonly cell: string
+  /** The extra result column, for what the text cannot carry; null where there is none. */
+  readonly extra: string | null
+}
+
+/**
+ * `grouped`: many rows become one text, without extra columns. `wide`: texts and blobs come as extra columns, because they are
+ * large (concatenation copies) or because the database is UTF-16.
+ */
+export type Mode = 'grouped' | 'single' | 'wide'
+
+export function cellSql(table: string, column: ColumnMapping, mode: Mode): CellSql {
+  const c = column.expression === undefined ? `${quoteIdent(table)}.${quoteIdent(column.source ?? '')}` : `(${column.expression})`
+  const branches: string[] = [`when 'null' then 'n'`]
+  let extra = false
+  const add = (storage: string, cell: string): void => {
+    branches.unshift(`when '${storage}' then ${cell}`)
+  }
+  const finished = finishedCell(column, c)
+  for (const storage of ['integer', 'real', 'text', 'blob'] as const) {
+    if (finished?.storage === storage && (mode !== 'wide' || finished.short)) {
+      add(storage, finished.cell)
+    } else if (storage === 'integer') {
+      add(storage, `'1'||length(${c})||':'||${c}`)
+    } else if (storage === 'real') {
+      add(storage, realCell(column, c, mode))
+    } else if (mode === 'wide') {
+      add(storage, storage === 'text' ? `'5'` : `'6'`)
+    } else {
+      add(storage, `'${storage === 'text' ? 3 : 4}'||octet_length(${c})||':'||${c}`)
+    }
+    extra ||= mode === 'wide' || (mode === 'single' && storage === 'real' && takesReal(column))
+  }
+  return {
+    cell: `case typeof(${c}) ${branches.join(' ')} end`,
+    extra: extra ? extraSql(c, mode) : null,
+  }
+}
+
+/** A TEXT arrives as its bytes: as a string, Node would replace what is not UTF-8. */
+function extraSql(c: string, mode: Mode): string {
+  const real = `case typeof(${c}) when 'real' then ${c}`
+  return mode === 'wide' ? `${real} when 'text' then cast(${c} as blob) when 'blob' then ${c} end` : `${real} end`
+}
+
+function takesReal(column: ColumnMapping): boolean {
+  return ['real', 'decimal', 'any-as-text', 'any-as-bytes', 'integer'].includes(column.conversion)
+}
+
+/** Numbers of this size have no exponent in SQLite's text, and with 15 digits any parser reads them back exactly. */
+function realCell(column: ColumnMapping, c: string, mode: Mode): string {
+  if (!takesReal(column)) return `'!'`
+  if (mode !== 'grouped') return `'2'`
+  const spelled = `abs(${c}) < 1e15 and abs(${c}) >= 1e-4 and cast(cast(${c} as text) as real) = ${c}`
+  // The text of a zero does not show its sign; only the conversions that keep it need to look.
+  const zero = ['decimal', 'integer'].includes(column.conversion) ? '' : ` and atan2(${c}, -1.0) > 0`
+  return `case when ${spelled} or (${c} = 0.0${zero}) then 'q'||${c}||',' else '?' end`
+}
+
+interface Finished {
+  readonly storage: 'integer' | 'text' | 'blob'
+  readonly cell: string
+  /** Never long, and ASCII: it can be concatenated in every mode. */
+  readonly short: boolean
+}
+
+/** The storage class that SQLite can finish by itself, where the conversion has one. */
+function finishedCell(column: ColumnMapping, c: string): Finished | null {
+  const type = canonicalType(column.type)
+  const checked = column.unfit === 'null'
+  switch (column.conversion) {
+    case 'integer':
+      return type?.tag === 'i' ? { storage: 'integer', cell: integerCell(type.name, c), short: true } : null
+    case 'boolean':
+      return { storage: 'integer', cell: `case ${c} when 0 then 'b1:f' when 1 then 'b1:t' else '!' end`, short: true }
+    case 'text':
+      return checked || type?.name === 'bpchar' || type?.size != null ? null : { storage: 'text', cell: payload('t', c), short: false }
+    case 'bytes':
+      return { storage: 'blob', cell: payload('x', c), short: false }
+    case 'json':
+      return checked || type?.size != null ? null : { storage: 'text', cell: payload(type?.tag ?? 'j', c), short: false }
+    case 'date':
+      return isoOnly(column, 'date-iso') ? { storage: 'text', cell: orRaw(c, `date(${c}) = ${c}`, `'D10:'||${c}`), short: false } : null
+    case 'timestamp':
+      return isoOnly(column, 'timestamp-iso')
+        ? { storage: 'text', cell: orRaw(c, `datetime(${c}) = ${c} and octet_length(${c}) = 19`, `'T19:'||${c}`), short: false }
+        : null
+    default:
+      return null
+  }
+}
+
+const payload = (tag: string, c: string): string => `'${tag}'||octet_length(${c})||':'||${c}`
+
+/** The year 0 is one of SQLite's, not of PostgreSQL's; 24:00:00 and days that do not exist come back as another text. */
+function orRaw(c: string, same: string, cell: string): string {
+  return `case when ${same} and ${c} >= '0001' and substr(${c}, 12, 2) <> '24' then ${cell} else ${payload('3', c)} end`
+}
+
+function integerCell(name: string, c: string): string {
+  const cell = `'i'||length(${c})||':'||${c}`
+  if (name === 'int8') return cell
+  const [low, high] = name === 'int2' ? [-32768, 32767] : name === 'int4' ? [-2147483648, 2147483647] : [0, 4294967295]
+  return `case when ${c} between ${low} and ${high} then ${cell} else '!' end`
+}
+
+function isoOnly(column: ColumnMapping, format: string): boolean {
+  const formats = column.formats ?? [format]
+  return formats.length === 1 && formats[0] === format && canonicalType(column.type)?.size === null
+}

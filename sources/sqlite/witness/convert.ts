@@ -1,0 +1,231 @@
+/**
+ * Stored cell -> planned value -> canonical payload: the witness's own implementation of each conversion, written from
+ * docs/canonical.md section 4 and sharing nothing with the reader that feeds the copy.
+ */
+import type { CellBuffer } from '@sensei/core/canonical/cells'
+import { type CanonicalType, canonicalType } from '@sensei/core/canonical/types'
+import { SenseiError } from '@sensei/core/errors'
+import type { ColumnMapping, Conversion } from '@sensei/core/plan'
+import type { TextFormat } from '@sensei/core/survey'
+import { type Decimal, decimalOfDouble, decimalOfNumber, fitted, spell, textOfReal } from './decimals.ts'
+import { isJson, jsonbOf } from './json.ts'
+import { instantOf, readMoment, readTime, spellDate, spellTime } from './moments.ts'
+import { isStorable, replaceInvalid, withoutNul } from './utf.ts'
+
+/** Writes the cell, or writes nothing and returns false: the stored cell is unfit. Texts are UTF-8, or meant to be. */
+export interface Converter {
+  integer(out: CellBuffer, value: bigint): boolean
+  real(out: CellBuffer, value: number): boolean
+  text(out: CellBuffer, bytes: Uint8Array): boolean
+  blob(out: CellBuffer, bytes: Uint8Array): boolean
+}
+
+const UNFIT = (): boolean => false
+const NOTHING: Converter = { integer: UNFIT, real: UNFIT, text: UNFIT, blob: UNFIT }
+
+export function converterOf(column: ColumnMapping): Converter {
+  const type = canonicalType(column.type)
+  if (type === null || !INTO[column.conversion].includes(type.tag)) {
+    throw new SenseiError('PLAN_INVALID', `column "${column.target}": no ${column.conversion} becomes ${column.type} in a way that can be compared`, {
+      details: { column: column.target },
+    })
+  }
+  return MAKERS[column.conversion](type, column)
+}
+
+/** True where values of the column have a canonical form that both sides can compute. */
+export function isComparable(column: ColumnMapping): boolean {
+  const type = canonicalType(column.type)
+  return type !== null && INTO[column.conversion].includes(type.tag)
+}
+
+/** The tags that a conversion can lead to. */
+const INTO: Readonly<Record<Conversion, string>> = {
+  integer: 'id',
+  boolean: 'b',
+  real: 'f',
+  decimal: 'd',
+  text: 't',
+  'text-strip-nul': 't',
+  'text-replace-invalid': 't',
+  'any-as-text': 't',
+  bytes: 'x',
+  'any-as-bytes': 'x',
+  date: 'D',
+  timestamp: 'T',
+  timestamptz: 'z',
+  time: 'h',
+  json: 'jt',
+  jsonb: 'J',
+  uuid: 'u',
+}
+
+type Maker = (type: CanonicalType, column: ColumnMapping) => Converter
+
+const MAKERS: Readonly<Record<Conversion, Maker>> = {
+  integer: (type) => integerConverter(type),
+  boolean: () => ({ ...NOTHING, integer: (out, value) => ascii(out, 'b', value === 0n ? 'f' : value === 1n ? 't' : null) }),
+  real: (type) => realConverter(type),
+  decimal: (type, column) => decimalConverter(type, column.fidelity === 'lossy'),
+  text: (type) => ({ ...NOTHING, text: (out, bytes) => putText(out, type, bytes) }),
+  'text-strip-nul': (type) => ({ ...NOTHING, text: (out, bytes) => putText(out, type, withoutNul(bytes)) }),
+  'text-replace-invalid': (type) => ({ ...NOTHING, text: (out, bytes) => putText(out, type, replaceInvalid(bytes)) }),
+  'any-as-text': (type) => ({
+    integer: (out, value) => putText(out, type, latin1(value.toString())),
+    real: (out, value) => putText(out, type, latin1(textOfReal(value))),
+    text: (out, bytes) => putText(out, type, bytes),
+    blob: (out, bytes) => putText(out, type, latin1(`\\x${hex(bytes)}`)),
+  }),
+  bytes: () => ({ ...NOTHING, blob: putBytes }),
+  'any-as-bytes': () => ({
+    integer: (out, value) => putBytes(out, latin1(value.toString())),
+    real: (out, value) => putBytes(out, latin1(textOfReal(value))),
+    text: putBytes,
+    blob: putBytes,
+  }),
+  date: (_type, column) => {
+    const formats = datesOnly(column.formats ?? ['date-iso'])
+    return fromText((out, text) => {
+      const moment = readMoment(text, formats)
+      return ascii(out, 'D', moment && spellDate(moment))
+    })
+  },
+  timestamp: (type, column) => {
+    const formats = (column.formats ?? ['timestamp-iso']).filter((format) => format !== 'timestamp-zone')
+    return fromText((out, text) => {
+      const moment = readMoment(text, formats)
+      const time = moment && spellTime(moment.time, type.size)
+      return ascii(out, 'T', moment && time && `${spellDate(moment)} ${time}`)
+    })
+  },
+  timestamptz: (type, column) =>
+    fromText((out, text) => {
+      const moment = readMoment(text, column.formats ?? ['timestamp-zone'])
+      return ascii(out, 'z', (moment && instantOf(moment, type.size))?.toString() ?? null)
+    }),
+  time: (type) =>
+    fromText((out, text) => {
+      const time = readTime(text)
+      return ascii(out, 'h', time && spellTime(time, type.size))
+    }),
+  json: (type) => ({
+    ...NOTHING,
+    text: (out, bytes) => isStorable(bytes) && isJson(utf8(bytes)) && (type.tag === 'j' ? cell(out, 'j', bytes) : putText(out, type, bytes)),
+  }),
+  jsonb: () => ({
+    ...NOTHING,
+    text: (out, bytes) => {
+      const value = isStorable(bytes) ? jsonbOf(utf8(bytes)) : null
+      return value !== null && cell(out, 'J', Buffer.from(value))
+    },
+  }),
+  uuid: () => ({
+    ...NOTHING,
+    text: (out, bytes) => {
+      const text = bytes.length === 36 ? latin1Text(bytes) : ''
+      return ascii(out, 'u', UUID.test(text) ? text.toLowerCase() : null)
+    },
+    blob: (out, bytes) => ascii(out, 'u', bytes.length === 16 ? hex(bytes).replace(/^(.{8})(.{4})(.{4})(.{4})/, '$1-$2-$3-$4-') : null),
+  }),
+}
+
+const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i
+
+function integerConverter(type: CanonicalType): Converter {
+  const bits = type.name === 'int2' ? 16 : type.name === 'int4' ? 32 : 64
+  const integer = (out: CellBuffer, value: bigint): boolean => {
+    if (type.tag === 'd') return putDecimal(out, fitted(decimalOfInteger(value), type, false))
+    return ascii(out, 'i', BigInt.asIntN(bits, value) === value ? value.toString() : null)
+  }
+  return {
+    ...NOTHING,
+    integer,
+    real: (out, value) => Number.isInteger(value) && value >= -(2 ** 63) && value < 2 ** 63 && integer(out, BigInt(value)),
+  }
+}
+
+function realConverter(type: CanonicalType): Converter {
+  const bytes = Buffer.alloc(type.name === 'float4' ? 4 : 8)
+  const real = (out: CellBuffer, value: number): boolean => {
+    if (bytes.length === 8) bytes.writeDoubleBE(value)
+    else if (Number.isFinite(value) && !Number.isFinite(Math.fround(value))) return false
+    else bytes.writeFloatBE(value)
+    return ascii(out, 'f', bytes.toString('hex'))
+  }
+  return { ...NOTHING, real, integer: (out, value) => BigInt(Number(value)) === value && real(out, Number(value)) }
+}
+
+function decimalConverter(type: CanonicalType, mayRound: boolean): Converter {
+  return {
+    ...NOTHING,
+    integer: (out, value) => putDecimal(out, fitted(decimalOfInteger(value), type, false)),
+    real: (out, value) => {
+      if (Number.isFinite(value)) return putDecimal(out, fitted(decimalOfDouble(value), type, mayRound))
+      return type.size === null && ascii(out, 'd', value > 0 ? 'Infinity' : '-Infinity')
+    },
+    text: (out, bytes) => {
+      const text = latin1Text(bytes)
+      const value = /^-?\d+(\.\d+)?$/.test(text) ? decimalOfNumber(text) : null
+      return value !== null && putDecimal(out, fitted(value, type, false))
+    },
+  }
+}
+
+function decimalOfInteger(value: bigint): Decimal {
+  const digits = (value < 0n ? -value : value).toString()
+  return { negative: value < 0n, whole: digits === '0' ? '' : digits, fraction: '' }
+}
+
+function datesOnly(formats: readonly TextFormat[]): TextFormat[] {
+  return formats.filter((format) => format.startsWith('date-'))
+}
+
+function fromText(convert: (out: CellBuffer, text: string) => boolean): Converter {
+  // A byte beyond ASCII becomes some character that no format has.
+  return { ...NOTHING, text: (out, bytes) => bytes.length <= 64 && convert(out, latin1Text(bytes)) }
+}
+
+function putDecimal(out: CellBuffer, value: Decimal | null): boolean {
+  return ascii(out, 'd', value && spell(value))
+}
+
+function putText(out: CellBuffer, type: CanonicalType, bytes: Uint8Array): boolean {
+  if (!isStorable(bytes)) return false
+  const kept = type.name === 'bpchar' ? withoutBlanksAtEnd(bytes) : bytes
+  if (type.size !== null && characters(kept) > type.size) return false
+  return cell(out, 't', kept)
+}
+
+function withoutBlanksAtEnd(bytes: Uint8Array): Uint8Array {
+  let end = bytes.length
+  while (end > 0 && bytes[end - 1] === 0x20) end -= 1
+  return bytes.subarray(0, end)
+}
+
+/** Code points of valid UTF-8. */
+function characters(bytes: Uint8Array): number {
+  let count = 0
+  for (const byte of bytes) if ((byte & 0xc0) !== 0x80) count += 1
+  return count
+}
+
+function putBytes(out: CellBuffer, bytes: Uint8Array): boolean {
+  return cell(out, 'x', bytes)
+}
+
+function cell(out: CellBuffer, tag: string, bytes: Uint8Array): boolean {
+  out.cell(tag.charCodeAt(0), bytes)
+  return true
+}
+
+function ascii(out: CellBuffer, tag: string, payload: string | null | undefined): boolean {
+  if (payload === null || payload === undefined) return false
+  out.ascii(tag.charCodeAt(0), payload)
+  return true
+}
+
+const latin1 = (text: string): Buffer => Buffer.from(text, 'latin1')
+const view = (bytes: Uint8Array): Buffer => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
+const latin1Text = (bytes: Uint8Array): string => view(bytes).toString('latin1')
+const utf8 = (bytes: Uint8Array): string => view(bytes).toString('utf8')
+const hex = (bytes: Uint8Array): string => view(bytes).toString('hex')

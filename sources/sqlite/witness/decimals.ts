@@ -1,0 +1,72 @@
+/** Decimal values as text: those of doubles, of texts and of JSON numbers, in the one form of tag `d`. */
+import type { CanonicalType } from '@sensei/core/canonical/types'
+
+/** A decimal as sign, digits before the point (none for zero) and digits behind it without zeros at the end. */
+export interface Decimal {
+  readonly negative: boolean
+  readonly whole: string
+  readonly fraction: string
+}
+
+const WHOLE_DIGITS_MAX = 131_072
+const FRACTION_DIGITS_MAX = 16_383
+
+/** The shortest decimal that reads back as this double, which ECMAScript's number-to-text is. Finite values only. */
+export function decimalOfDouble(value: number): Decimal {
+  return decimalOfNumber(String(value)) as Decimal
+}
+
+/** Digits with an optional fraction and exponent; null where PostgreSQL's numeric cannot hold it. */
+export function decimalOfNumber(text: string): Decimal | null {
+  const match = /^(-?)(\d+)(?:\.(\d+))?(?:[eE]([+-]?\d+))?$/.exec(text)
+  if (match === null) return null
+  const [, sign, before = '', behind = '', exponentText = '0'] = match
+  const significant = (before + behind).replace(/^0+/, '')
+  if (significant === '') return { negative: false, whole: '', fraction: '' }
+  const exponent = Number(exponentText)
+  // Where the point stands in `significant`, counted from its left.
+  const point = before.length + exponent - (before.length + behind.length - significant.length)
+  if (point > WHOLE_DIGITS_MAX || point < -FRACTION_DIGITS_MAX) return null
+  const padded = point > significant.length ? significant.padEnd(point, '0') : significant
+  const whole = point > 0 ? padded.slice(0, point) : ''
+  const fraction = (point > 0 ? padded.slice(point) : '0'.repeat(-point) + padded).replace(/0+$/, '')
+  if (fraction.length > FRACTION_DIGITS_MAX) return null
+  return { negative: sign === '-', whole, fraction }
+}
+
+/**
+ * The decimal as it stands in a column numeric(p,s), or null where it does not fit. A longer fraction is rounded,
+ * half away from zero, only if the caller may.
+ */
+export function fitted(value: Decimal, type: CanonicalType, mayRound: boolean): Decimal | null {
+  if (type.size === null) return value
+  const scale = type.scale ?? 0
+  let fits = value
+  if (value.fraction.length > scale) {
+    if (!mayRound) return null
+    fits = rounded(value, scale)
+  }
+  return fits.whole.length <= type.size - scale ? fits : null
+}
+
+function rounded({ negative, whole, fraction }: Decimal, scale: number): Decimal {
+  const kept = BigInt(`0${whole}${fraction.slice(0, scale)}`) + ((fraction[scale] ?? '0') >= '5' ? 1n : 0n)
+  if (kept === 0n) return { negative: false, whole: '', fraction: '' }
+  const digits = kept.toString().padStart(scale, '0')
+  return {
+    negative,
+    whole: digits.slice(0, digits.length - scale).replace(/^0+/, ''),
+    fraction: digits.slice(digits.length - scale).replace(/0+$/, ''),
+  }
+}
+
+export function spell({ negative, whole, fraction }: Decimal): string {
+  const text = `${whole === '' ? '0' : whole}${fraction === '' ? '' : `.${fraction}`}`
+  return negative ? `-${text}` : text
+}
+
+/** A REAL in a column of texts: its shortest digits, and always told apart from an INTEGER. */
+export function textOfReal(value: number): string {
+  const text = Object.is(value, -0) ? '-0' : String(value)
+  return /^-?\d+$/.test(text) ? `${text}.0` : text
+}

@@ -1,0 +1,132 @@
+/**
+ * Reads a table of the snapshot as canonical rows. Where the rows have a rowid and nothing stands in the way, SQLite joins a
+ * thousand of them into one blob; a group that holds something only Node can convert exactly is read again row by row.
+ */
+import type { DatabaseSync } from 'node:sqlite'
+import type { Json } from '@sensei/core/json'
+import { comparedColumns, type TableMapping } from '@sensei/core/plan'
+import type { CanonicalBatch } from '@sensei/core/ports/witness'
+import { quoteIdent } from '@sensei/core/sql'
+import { type CellSql, cellSql, type Mode } from './columns.ts'
+import { type ExtraValue, Walk } from './walk.ts'
+
+const BATCH_BYTES = 512 * 1024
+const GROUP_ROWS = 1_000
+const GROUP_BYTES = 1024 * 1024
+/** Values from this size on are not concatenated. */
+const LARGE_BYTES = 1024 * 1024
+/** SQLite takes this many arguments, less some room. */
+const ARGUMENTS_MAX = 900
+/** After so many groups in a row that had to be read again, grouping is given up for the range. */
+const FRUITLESS_GROUPS_MAX = 3
+
+/** Both ends included, as text: they may exceed 2^53. */
+export interface RowidRange {
+  readonly from: string
+  readonly to: string
+}
+
+export interface ScanParts {
+  readonly database: DatabaseSync
+  readonly encoding: string
+  readonly table: TableMapping
+  /** A name under which this table's rowid can be read; null without one. */
+  readonly rowid: string | null
+  readonly range: Json
+}
+
+export async function* scanTable(parts: ScanParts): AsyncGenerator<CanonicalBatch> {
+  const range = parts.range as RowidRange | null
+  const wide = parts.encoding !== 'UTF-8' || parts.table.bytes_max > LARGE_BYTES
+  if (parts.rowid === null || range === null || wide) {
+    yield* readRows(parts, range, wide ? 'wide' : 'single')
+  } else {
+    yield* readGroups(parts, { from: BigInt(range.from), to: BigInt(range.to) })
+  }
+}
+
+async function* readGroups(parts: ScanParts, range: { from: bigint; to: bigint }): AsyncGenerator<CanonicalBatch> {
+  const columns = comparedColumns(parts.table)
+  const walk = new Walk(columns, [], parts.encoding)
+  const statement = parts.database.prepare(groupSql(parts))
+  statement.setReturnArrays(true)
+  statement.setReadBigInts(true)
+  const rows = BigInt(groupRows(parts.table))
+  let from = range.from
+  let fruitless = 0
+  while (from <= range.to) {
+    const [bytes, last] = statement.get(from, range.to, rows) as unknown as [Uint8Array | null, bigint | null]
+    if (last === null) break
+    if (walk.addGroup(asBuffer(bytes))) {
+      fruitless = 0
+      if (walk.waiting >= BATCH_BYTES) yield walk.take()
+    } else {
+      if (!walk.idle) yield walk.take()
+      fruitless += 1
+      const to = fruitless > FRUITLESS_GROUPS_MAX ? range.to : last
+      yield* readRows(parts, { from: String(from), to: String(to) }, 'single')
+      if (to === range.to) return
+    }
+    from = last + 1n
+  }
+  if (!walk.idle) yield walk.take()
+}
+
+async function* readRows(parts: ScanParts, range: RowidRange | null, mode: Mode): AsyncGenerator<CanonicalBatch> {
+  const columns = comparedColumns(parts.table)
+  const cells = columns.map((column) => cellSql(parts.table.source, column, mode))
+  const walk = new Walk(columns, cells.map(({ extra }) => extra !== null), parts.encoding)
+  const statement = parts.database.prepare(rowSql(parts, cells, range !== null))
+  statement.setReturnArrays(true)
+  statement.setReadBigInts(true)
+  const bounds = range === null ? [] : [BigInt(range.from), BigInt(range.to)]
+  for (const row of statement.iterate(...bounds) as unknown as Iterable<[string | Uint8Array, ...ExtraValue[]]>) {
+    const [text, ...extras] = row
+    walk.addRow(typeof text === 'string' ? Buffer.from(text, 'latin1') : asBuffer(text), extras)
+    if (walk.waiting >= BATCH_BYTES) yield walk.take()
+  }
+  if (!walk.idle) yield walk.take()
+}
+
+function groupSql(parts: ScanParts): string {
+  const rowid = rowidOf(parts)
+  const cells = comparedColumns(parts.table).map((column) => cellSql(parts.table.source, column, 'grouped').cell)
+  return `select cast(group_concat(r, '') as blob), max(i) from (
+    select ${rowid} as i, ${concatenation(cells)} as r from ${quoteIdent(parts.table.source)}
+    where ${rowid} between ?1 and ?2 order by ${rowid} limit ?3)`
+}
+
+/** In a UTF-16 database the text stays a text (all ASCII there): as a blob it would be UTF-16. */
+function rowSql(parts: ScanParts, cells: readonly CellSql[], bounded: boolean): string {
+  const text = concatenation(cells.map(({ cell }) => cell))
+  const list = [
+    parts.encoding === 'UTF-8' ? `cast(${text} as blob)` : text,
+    ...cells.flatMap(({ extra }) => (extra === null ? [] : [extra])),
+  ]
+  const where = bounded ? ` where ${rowidOf(parts)} between ?1 and ?2` : ''
+  return `select ${list.join(', ')} from ${quoteIdent(parts.table.source)}${where}`
+}
+
+/** concat() takes all parts at once; a chain of || would be too deep for a wide table. */
+function concatenation(cells: readonly string[]): string {
+  if (cells.length === 0) return `''`
+  if (cells.length <= ARGUMENTS_MAX) return `concat(${cells.join(', ')})`
+  const parts: string[] = []
+  for (let at = 0; at < cells.length; at += ARGUMENTS_MAX) {
+    parts.push(concatenation(cells.slice(at, at + ARGUMENTS_MAX)))
+  }
+  return concatenation(parts)
+}
+
+function rowidOf(parts: ScanParts): string {
+  return `${quoteIdent(parts.table.source)}.${parts.rowid}`
+}
+
+function groupRows(table: TableMapping): number {
+  const average = table.bytes / Math.max(1, table.rows) + 8 * table.columns.length
+  return Math.max(1, Math.min(GROUP_ROWS, Math.floor(GROUP_BYTES / average)))
+}
+
+function asBuffer(bytes: Uint8Array | null): Buffer {
+  return bytes === null ? Buffer.alloc(0) : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
+}

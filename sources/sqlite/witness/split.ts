@@ -1,0 +1,30 @@
+/** Ranges of rowids that cover a table. */
+import type { DatabaseSync } from 'node:sqlite'
+import type { Json } from '@sensei/core/json'
+import { quoteIdent } from '@sensei/core/sql'
+
+const ALIASES = ['rowid', '_rowid_', 'oid'] as const
+const ROWS_PER_RANGE_MIN = 20_000
+
+/** The name by which a table's rowid can be read; null for WITHOUT ROWID, views and tables whose columns hide it. */
+export function rowidAlias(database: DatabaseSync, table: string): string | null {
+  const columns = database.prepare('select name from pragma_table_xinfo(?)').all(table)
+  const taken = new Set(columns.map(({ name }) => String(name).toLowerCase()))
+  const alias = ALIASES.find((name) => !taken.has(name))
+  if (alias === undefined) return null
+  const listed = database.prepare(`select wr, type from pragma_table_list where schema = 'main' and name = ?`).get(table)
+  return listed?.['wr'] === 0 && listed['type'] === 'table' ? alias : null
+}
+
+/** The span between the lowest and the highest rowid, in equal parts: where rowids have gaps, ranges hold fewer rows. */
+export function splitRowids(database: DatabaseSync, table: string, rowid: string | null, options: { parts: number; rows: number }): Json[] {
+  if (rowid === null) return [null]
+  const id = `${quoteIdent(table)}.${rowid}`
+  const ends = database.prepare(`select cast(min(${id}) as text) as low, cast(max(${id}) as text) as high from ${quoteIdent(table)}`).get()
+  if (ends?.['low'] == null) return [null]
+  const [low, high] = [BigInt(String(ends['low'])), BigInt(String(ends['high']))]
+  const count = BigInt(Math.max(1, Math.min(options.parts, Math.floor(options.rows / ROWS_PER_RANGE_MIN))))
+  const span = high - low + 1n
+  const bounds = Array.from({ length: Number(count) }, (_, part) => low + (span * BigInt(part)) / count)
+  return bounds.map((from, part) => ({ from: String(from), to: String(part + 1 < bounds.length ? (bounds[part + 1] as bigint) - 1n : high) }))
+}

@@ -1,0 +1,159 @@
+/** Walks over the cells that SQLite wrote (columns.ts), finishes the unfinished ones and leaves out the rejected rows. */
+import { CellBuffer, cellEnd } from '@sensei/core/canonical/cells'
+import type { ColumnMapping } from '@sensei/core/plan'
+import { type Converter, converterOf } from './convert.ts'
+import { utf8OfUtf16 } from './utf.ts'
+
+const BUFFER_BYTES = 1024 * 1024
+const COLON = 0x3a
+const COMMA = 0x2c
+const CODES = { null: 0x6e, unfit: 0x21, notHere: 0x3f, spelled: 0x71, integer: 0x31, real: 0x32, text: 0x33, blob: 0x34, extraText: 0x35, extraBlob: 0x36 } as const
+
+export type ExtraValue = bigint | number | Uint8Array | null
+
+interface WalkedColumn {
+  readonly converter: Converter
+  readonly nullable: boolean
+  /** Place of its extra value, -1 where it has none. */
+  readonly extra: number
+}
+
+export interface Walked {
+  readonly bytes: Uint8Array
+  readonly rows: number
+  readonly rejected: number
+}
+
+export class Walk {
+  readonly #columns: readonly WalkedColumn[]
+  /** null in a UTF-8 database. */
+  readonly #utf16: { readonly bigEndian: boolean } | null
+  #out = new CellBuffer(BUFFER_BYTES)
+  /** A group in which nothing was left to do is handed on as it is. */
+  #whole: Uint8Array | null = null
+  #rows = 0
+  #rejected = 0
+
+  /** `extras`: for each column whether it has an extra value. */
+  constructor(columns: readonly ColumnMapping[], extras: readonly boolean[], encoding: string) {
+    let next = 0
+    this.#columns = columns.map((column, place) => ({
+      converter: converterOf(column),
+      nullable: column.unfit === 'null',
+      extra: extras[place] === true ? next++ : -1,
+    }))
+    this.#utf16 = encoding.startsWith('UTF-16') ? { bigEndian: encoding === 'UTF-16be' } : null
+  }
+
+  /** Bytes that wait to be taken. */
+  get waiting(): number {
+    return this.#whole?.length ?? this.#out.length
+  }
+
+  get idle(): boolean {
+    return this.#rows + this.#rejected === 0
+  }
+
+  /** What is ready; valid until something is added again. */
+  take(): Walked {
+    const taken = { bytes: this.#whole ?? this.#out.written(), rows: this.#rows, rejected: this.#rejected }
+    if (this.#out.bytes.length > 4 * BUFFER_BYTES) this.#out = new CellBuffer(BUFFER_BYTES)
+    this.#out.length = 0
+    this.#whole = null
+    this.#rows = 0
+    this.#rejected = 0
+    return taken
+  }
+
+  /** Rows one behind the other. False when one of them has to be read by itself: then nothing was added. */
+  addGroup(bytes: Buffer): boolean {
+    if (this.#whole !== null) {
+      this.#out.cells(this.#whole)
+      this.#whole = null
+    }
+    const before = { length: this.#out.length, rows: this.#rows, rejected: this.#rejected }
+    if (this.#walk(bytes, [])) return true
+    this.#out.length = before.length
+    this.#rows = before.rows
+    this.#rejected = before.rejected
+    return false
+  }
+
+  /** One row with the values of the extra result columns. */
+  addRow(bytes: Buffer, extras: readonly ExtraValue[]): void {
+    this.#walk(bytes, extras)
+  }
+
+  #walk(bytes: Buffer, extras: readonly ExtraValue[]): boolean {
+    const out = this.#out
+    /** Finished cells from here on are not copied yet. */
+    let span = 0
+    for (let at = 0; at < bytes.length; ) {
+      const rowAt = at
+      let rowOut = -1
+      let rejected = false
+      for (const column of this.#columns) {
+        const code = bytes[at] as number
+        if (code === CODES.notHere) return false
+        if (code >= 0x40 && code !== CODES.spelled) {
+          at = code === CODES.null ? at + 1 : cellEnd(bytes, at)
+          continue
+        }
+        if (rowOut < 0) {
+          out.cells(bytes.subarray(span, rowAt))
+          rowOut = out.length
+          span = rowAt
+        }
+        out.cells(bytes.subarray(span, at))
+        const end = unfinishedEnd(bytes, at, code)
+        if (!this.#finish(column, bytes.subarray(at, end), extras[column.extra])) {
+          if (column.nullable) out.null()
+          else rejected = true
+        }
+        at = end
+        span = end
+      }
+      if (rejected) {
+        out.length = rowOut
+        span = at
+        this.#rejected += 1
+      } else this.#rows += 1
+    }
+    if (span === 0 && out.length === 0) this.#whole = bytes
+    else out.cells(bytes.subarray(span))
+    return true
+  }
+
+  #finish({ converter }: WalkedColumn, cell: Buffer, extra: ExtraValue | undefined): boolean {
+    const payload = (): Buffer => cell.subarray(cell.indexOf(COLON) + 1)
+    const out = this.#out
+    switch (cell[0]) {
+      case CODES.spelled:
+        return converter.real(out, Number(cell.toString('latin1', 1, cell.length - 1)))
+      case CODES.integer:
+        return converter.integer(out, BigInt(payload().toString('latin1')))
+      case CODES.real:
+        return converter.real(out, extra as number)
+      case CODES.text:
+        return converter.text(out, payload())
+      case CODES.blob:
+        return converter.blob(out, payload())
+      case CODES.extraText:
+        return converter.text(out, this.#utf8(extra as Uint8Array))
+      case CODES.extraBlob:
+        return converter.blob(out, extra as Uint8Array)
+      default:
+        return false
+    }
+  }
+
+  #utf8(bytes: Uint8Array): Uint8Array {
+    return this.#utf16 === null ? bytes : utf8OfUtf16(bytes, this.#utf16.bigEndian)
+  }
+}
+
+function unfinishedEnd(bytes: Buffer, at: number, code: number): number {
+  if (code === CODES.spelled) return bytes.indexOf(COMMA, at) + 1
+  const inline = code === CODES.integer || code === CODES.text || code === CODES.blob
+  return inline ? cellEnd(bytes, at) : at + 1
+}

@@ -1,0 +1,59 @@
+/**
+ * The validator's own view of a SQLite snapshot. It opens the private copy itself and has its own implementation of every
+ * conversion; the reader that feeds the copy is not imported here, and nothing of it is.
+ */
+import type { DatabaseSync } from 'node:sqlite'
+import type { Json } from '@sensei/core/json'
+import { comparedColumns, type TableMapping } from '@sensei/core/plan'
+import type { Aggregate, CanonicalBatch, QueryLimits, QueryResult, Witness } from '@sensei/core/ports/witness'
+import type { Snapshot } from '@sensei/core/snapshot'
+import { openReadOnly } from '../open.ts'
+import { aggregateTable } from './aggregates.ts'
+import { converterOf } from './convert.ts'
+import { runQuery } from './query.ts'
+import { scanTable } from './scan.ts'
+import { rowidAlias, splitRowids } from './split.ts'
+
+export async function openSqliteWitness(snapshot: Snapshot): Promise<Witness> {
+  const database = openReadOnly(snapshot.location)
+  const encoding = String(database.prepare('pragma encoding').get()?.['encoding'])
+  return new SqliteWitness(snapshot, database, encoding)
+}
+
+class SqliteWitness implements Witness {
+  readonly snapshot: string
+  readonly #path: string
+  readonly #database: DatabaseSync
+  readonly #encoding: string
+
+  constructor(snapshot: Snapshot, database: DatabaseSync, encoding: string) {
+    this.snapshot = snapshot.name
+    this.#path = snapshot.location
+    this.#database = database
+    this.#encoding = encoding
+  }
+
+  async split(table: TableMapping, parts: number): Promise<readonly Json[]> {
+    // Refuses a column that cannot be compared before any row is read.
+    comparedColumns(table).forEach(converterOf)
+    const rowid = rowidAlias(this.#database, table.source)
+    return splitRowids(this.#database, table.source, rowid, { parts, rows: table.rows })
+  }
+
+  scan(table: TableMapping, range: Json): AsyncIterable<CanonicalBatch> {
+    const rowid = rowidAlias(this.#database, table.source)
+    return scanTable({ database: this.#database, encoding: this.#encoding, table, rowid, range })
+  }
+
+  async aggregates(table: TableMapping): Promise<readonly Aggregate[]> {
+    return aggregateTable(this.#database, this.#encoding, table)
+  }
+
+  query(sql: string, limits: QueryLimits): Promise<QueryResult> {
+    return runQuery(this.#path, sql, limits)
+  }
+
+  async close(): Promise<void> {
+    if (this.#database.isOpen) this.#database.close()
+  }
+}
