@@ -1,8 +1,12 @@
-/** Reconcile: deletes rows by their keys and copies others in, in one transaction with the ledger row. */
+/**
+ * Reconcile: deletes rows by their keys and copies others in, in one transaction with the ledger row. Foreign keys
+ * around the table that stand already are dropped with their steps: the table's finish makes them again.
+ */
 import { SenseiError } from '@sensei/core/errors'
 import type { TableMapping } from '@sensei/core/plan'
 import type { PatchRequest, Run } from '@sensei/core/ports/target'
 import { quoteIdent, quoteQualified } from '@sensei/core/sql'
+import { dropForeignKeys } from './builder/reset-table.ts'
 import { type KeyCells, keyTexts } from './canonical-key.ts'
 import { copyAll, copySql } from './copy.ts'
 import { type Counts, keepReject } from './ledger.ts'
@@ -15,6 +19,9 @@ export async function patchRows(
   run: Run,
   request: PatchRequest,
 ): Promise<Counts> {
+  // A parent that is deleted and written again would take its children along, or be refused because of them.
+  await session.query(`set local lock_timeout = '60s'`)
+  await dropForeignKeys(session, run, quoteQualified(request.schema, request.table.target))
   await deleteRows(session, request)
   let rejected = 0
   const unfit: { ordinal: number; column: string; reason: string }[] = []

@@ -22,9 +22,7 @@ export async function resetTable(
   const name = quoteQualified(plan.target.schema, table.target)
   await writer.transaction(`resetting table ${name}`, async (session) => {
     await session.query(`set local lock_timeout = '30s'`)
-    for (const constraint of await foreignKeysAround(session, run, name)) {
-      await dropConstraint(session, run, constraint)
-    }
+    await dropForeignKeys(session, run, name)
     await dropBuilt(session, run, name)
     await session.query(`truncate ${name}`)
     for (const place of ['ledger', 'reject']) {
@@ -37,18 +35,18 @@ export async function resetTable(
   })
 }
 
-/** Foreign keys of the migration that leave the table or point at it: those of other tables lose their step too. */
-export async function foreignKeysAround(
-  session: Session,
-  run: Run,
-  table: string,
-): Promise<Built[]> {
-  return built(
+/**
+ * Drops the migration's foreign keys that leave the table or point at it, and forgets their steps, those of other
+ * tables too: they are made again when those tables are finished.
+ */
+export async function dropForeignKeys(session: Session, run: Run, table: string): Promise<void> {
+  const keys = await built(
     session,
     run,
     `c.contype = 'f' and (c.conrelid = $2::regclass or c.confrelid = $2::regclass)`,
     table,
   )
+  for (const key of keys) await dropConstraint(session, run, key)
 }
 
 async function dropBuilt(session: Session, run: Run, table: string): Promise<void> {
@@ -84,7 +82,7 @@ async function built(
   return rows
 }
 
-export async function dropConstraint(session: Session, run: Run, constraint: Built): Promise<void> {
+async function dropConstraint(session: Session, run: Run, constraint: Built): Promise<void> {
   await session.query(
     `alter table ${constraint.owner} drop constraint ${quoteIdent(constraint.name)}`,
   )

@@ -8,7 +8,17 @@ import type { Run, Target } from '@sensei/core/ports/target'
 import { Client } from 'pg'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { openTarget } from '../target.ts'
-import { batch, collect, column, int8, plan, request, table, text, tuple } from './support/tuples.ts'
+import {
+  batch,
+  collect,
+  column,
+  int8,
+  plan,
+  request,
+  table,
+  text,
+  tuple,
+} from './support/tuples.ts'
 
 const people = table('people', [
   column('id', 'bigint', { nullable: false }),

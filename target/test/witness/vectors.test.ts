@@ -15,14 +15,21 @@ interface Vector {
 }
 
 const vectors = (
-  JSON.parse(readFileSync(new URL('../../../docs/canonical-vectors.json', import.meta.url), 'utf8')) as { postgres: Vector[] }
+  JSON.parse(
+    readFileSync(new URL('../../../docs/canonical-vectors.json', import.meta.url), 'utf8'),
+  ) as { postgres: Vector[] }
 ).postgres
 
 const mapping = (types: readonly string[]): TableMapping =>
   ({
     target: 'vectors',
     key: null,
-    columns: types.map((type, place) => ({ source: `c${place}`, target: `c${place}`, type, generated: null })),
+    columns: types.map((type, place) => ({
+      source: `c${place}`,
+      target: `c${place}`,
+      type,
+      generated: null,
+    })),
   }) as unknown as TableMapping
 
 async function rowsOf(witness: TargetWitness, table: TableMapping): Promise<Buffer> {
@@ -62,7 +69,9 @@ describe.each([18, 15] as const)('PostgreSQL %i', (version) => {
     for (const vector of vectors) {
       const end = cellEnd(row, at)
       const cell = row.subarray(at, end)
-      expect(cell.toString('latin1'), `${vector.type} ${vector.literal}`).toBe(Buffer.from(vector.canonical, 'hex').toString('latin1'))
+      expect(cell.toString('latin1'), `${vector.type} ${vector.literal}`).toBe(
+        Buffer.from(vector.canonical, 'hex').toString('latin1'),
+      )
       at = end
     }
     expect(at).toBe(row.length)
@@ -70,7 +79,12 @@ describe.each([18, 15] as const)('PostgreSQL %i', (version) => {
 
   test('the payloads of text, date, time and numeric are the text that PostgreSQL prints', async () => {
     await client.query("set datestyle = 'ISO, YMD'; set timezone = 'UTC'")
-    const plain = vectors.flatMap((vector, place) => (/^(text|varchar|date|timestamp(\(3\))?|time|uuid|bigint|integer|json)$/.test(vector.type) && vector.literal !== null ? [{ vector, place }] : []))
+    const plain = vectors.flatMap((vector, place) =>
+      /^(text|varchar|date|timestamp(\(3\))?|time|uuid|bigint|integer|json)$/.test(vector.type) &&
+      vector.literal !== null
+        ? [{ vector, place }]
+        : [],
+    )
     const { rows } = await client.query({
       text: `select ${plain.map(({ place }) => `c${place}::text`).join(', ')} from vectors`,
       rowMode: 'array',
