@@ -23,7 +23,7 @@ export function mapChecks(draft: Draft, table: TableDraft): readonly CheckMappin
     if (value === null) {
       draft.notes.skipped.push({ kind: 'check', name: label, table: table.source.name, reason, sql: expression })
     } else {
-      checks.push({ name: names.claim(name ?? `${table.target}_check`), expression: value })
+      checks.push({ name: names.claim(name ?? `${table.namedAfter}_check`), expression: value })
     }
   }
   return checks

@@ -20,7 +20,7 @@ export function decideColumn(column: SurveyColumn, use: ColumnUse): Decision {
 function decideBlobs(declared: Declared, column: SurveyColumn): Decision {
   const asBytes = exact('bytea', 'bytes')
   if (declared.family === 'uuid' && column.profile.blob?.uuidSized === column.profile.census.blob) {
-    return withFinding(asBytes, 'uuid-kept-as-bytes', 'declared as a uuid, but kept as 16 bytes each')
+    return converted('uuid', 'uuid')
   }
   if (declared.family === 'blob' || declared.family === 'none') return asBytes
   return withFinding(asBytes, 'declared-otherwise', 'every value is a blob')

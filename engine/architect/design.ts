@@ -7,6 +7,7 @@ import type { Survey } from '@sensei/core/survey'
 import { draftTables } from './draft-tables.ts'
 import type { Draft, Notes } from './drafts.ts'
 import { mapSchema, Namespace } from './names.ts'
+import type { Overrides } from './overrides.ts'
 import { skipObjects } from './objects.ts'
 import { mapTables } from './tables.ts'
 import { mapViews } from './views.ts'
@@ -18,15 +19,16 @@ export interface DesignOptions {
   readonly append: boolean
 }
 
-export function design(survey: Survey, options: DesignOptions): Plan {
+/** `overrides` are the wishes of an edited plan (./edited.ts); without them every decision is the architect's. */
+export function design(survey: Survey, options: DesignOptions, overrides: Overrides | null = null): Plan {
   const notes: Notes = { skipped: [], converted: [], losses: [], findings: [] }
   const relations = new Namespace()
   const schema = mapSchema(options.schema)
   if (schema !== options.schema) {
     notes.converted.push({ kind: 'schema', name: options.schema, note: `this name is reserved in the target; it becomes ${schema}` })
   }
-  const { tables, views } = draftTables(survey, options.append, relations, notes)
-  const draft: Draft = { schema, tables, relations, notes }
+  const { tables, tablesByName, views } = draftTables(survey, options.append, overrides, relations, notes)
+  const draft: Draft = { schema, tables, tablesByName, relations, notes }
   const mapped = mapTables(survey, draft)
   const mappedViews = mapViews(survey, draft, views)
   skipObjects(survey, notes)

@@ -4,17 +4,26 @@ import type { ConvertedObject, Finding, SkippedObject } from '@sensei/core/plan'
 import type { SurveyColumn, SurveyTable } from '@sensei/core/survey'
 import type { Decision } from './decision.ts'
 import { foldName, type Namespace } from './names.ts'
+import type { ColumnOverride } from './overrides.ts'
 
 export interface ColumnDraft {
   readonly source: SurveyColumn
   readonly target: string
+  /** Its part in the names of constraints: the target name before any edit. */
+  readonly namedAfter: string
   readonly decision: Decision
+  /** What an edited plan wants; null for a plan of our own. */
+  readonly override: ColumnOverride | null
 }
 
 export interface TableDraft {
   readonly source: SurveyTable
   readonly target: string
+  /** From which its constraints get their names: the target name before any edit, so that an edit renames no other. */
+  readonly namedAfter: string
   readonly columns: readonly ColumnDraft[]
+  /** By folded source name. */
+  readonly columnsByName: ReadonlyMap<string, ColumnDraft>
 }
 
 /** Everything that a plan says beside its mappings, gathered while they are made. */
@@ -29,14 +38,15 @@ export interface Notes {
 export interface Draft {
   readonly schema: string
   readonly tables: readonly TableDraft[]
+  /** By folded source name. */
+  readonly tablesByName: ReadonlyMap<string, TableDraft>
   /** Tables, views, indexes, primary keys, unique constraints: PostgreSQL keeps one namespace for them. */
   readonly relations: Namespace
   readonly notes: Notes
 }
 
 export function columnOf(table: TableDraft, name: string): ColumnDraft | null {
-  const folded = foldName(name)
-  return table.columns.find((column) => foldName(column.source.name) === folded) ?? null
+  return table.columnsByName.get(foldName(name)) ?? null
 }
 
 /** All columns, or null when one of them is not carried. */
@@ -45,7 +55,6 @@ export function columnsOf(table: TableDraft, names: readonly string[]): readonly
   return columns.every((column) => column !== null) ? columns : null
 }
 
-export function tableOf(draft: Pick<Draft, 'tables'>, name: string): TableDraft | null {
-  const folded = foldName(name)
-  return draft.tables.find((table) => foldName(table.source.name) === folded) ?? null
+export function tableOf(draft: Pick<Draft, 'tablesByName'>, name: string): TableDraft | null {
+  return draft.tablesByName.get(foldName(name)) ?? null
 }

@@ -2,7 +2,7 @@
 import { displayName } from '@sensei/core/display'
 import type { ForeignKeyMapping, TableMapping } from '@sensei/core/plan'
 import type { SurveyForeignKey } from '@sensei/core/survey'
-import { type ColumnDraft, type Draft, type TableDraft, columnsOf, tableOf } from './drafts.ts'
+import { type ColumnDraft, type Draft, type TableDraft, columnOf, columnsOf, tableOf } from './drafts.ts'
 import { collationOf } from './keys.ts'
 import { Namespace } from './names.ts'
 
@@ -39,7 +39,8 @@ export function mapForeignKeys(
       })
       continue
     }
-    const name = names.claim(key.name ?? [table.target, ...made.columns, 'fkey'].join('_'))
+    const named = key.columns.map((column) => columnOf(table, column)?.namedAfter ?? column)
+    const name = names.claim(key.name ?? [table.namedAfter, ...named, 'fkey'].join('_'))
     keys.push({ ...made, name })
     if (made.not_valid) declareOrphans(draft, table, key, name)
   }

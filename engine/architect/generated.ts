@@ -8,7 +8,8 @@ import { translateExpression } from './sql/translate.ts'
 
 export function mapGenerated(draft: Draft, table: TableDraft, column: ColumnDraft): string | null {
   const { generated } = column.source
-  if (generated === null) return null
+  if (generated === null || column.override?.withoutGenerated === true) return null
+  if (column.override?.expression !== undefined) return null
   const { value, reason } = attempt(() => translateGenerated(table, column, generated.expression))
   const name = `${table.source.name}.${column.source.name}`
   if (value === null) {

@@ -1,6 +1,6 @@
 /** Which tables need the exact reader: where the source engine's own formatting of a row would not be safe. */
 import type { Survey, SurveyTable } from '@sensei/core/survey'
-import type { Decision } from './decision.ts'
+import type { TableDraft } from './drafts.ts'
 
 const ROW_BYTES_HUGE = 1024 * 1024
 const EXACT_ONLY: ReadonlySet<string> = new Set([
@@ -10,12 +10,18 @@ const EXACT_ONLY: ReadonlySet<string> = new Set([
   'text-replace-invalid',
 ])
 
-export function isHostile(survey: Survey, table: SurveyTable, decisions: readonly Decision[]): boolean {
+export function isHostile(survey: Survey, draft: TableDraft): boolean {
+  const table = draft.source
   return (
     survey.encoding.toUpperCase() !== 'UTF-8' ||
     table.bytesMax > ROW_BYTES_HUGE ||
-    decisions.some((decision) => EXACT_ONLY.has(decision.conversion)) ||
-    table.columns.some((column) => isMixed(column.profile.census) || isDamaged(column.profile.text))
+    draft.columns.some(
+      ({ decision, override, source }) =>
+        EXACT_ONLY.has(decision.conversion) ||
+        override?.expression !== undefined ||
+        isMixed(source.profile.census) ||
+        isDamaged(source.profile.text),
+    )
   )
 }
 

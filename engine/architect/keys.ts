@@ -42,7 +42,7 @@ export function mapKeys(draft: Draft, table: TableDraft): Keys {
     name: table.source.name,
     note: `${primaryKey?.rowsWithNull} rows hold NULL in it, so it becomes a unique constraint and ${surrogate} the primary key`,
   })
-  const made = { name: draft.relations.claim(`${table.target}_pkey`), columns: [surrogate] }
+  const made = { name: draft.relations.claim(`${table.namedAfter}_pkey`), columns: [surrogate] }
   return { primary: made, uniques, indexes, key: rowKey(table, null, uniques), surrogate }
 }
 
@@ -82,8 +82,8 @@ function named(
   suffix: 'key' | 'pkey',
 ): KeyMapping {
   const targets = columns.map((column) => column.target)
-  const parts = suffix === 'pkey' ? [table.target, suffix] : [table.target, ...targets, suffix]
-  return { name: draft.relations.claim(name ?? parts.join('_')), columns: targets }
+  const parts = suffix === 'pkey' ? [] : columns.map((column) => column.namedAfter)
+  return { name: draft.relations.claim(name ?? [table.namedAfter, ...parts, suffix].join('_')), columns: targets }
 }
 
 /** SQLite's names of what an index compares by: BINARY unless said otherwise. */
@@ -104,7 +104,7 @@ function collatedUnique(
   const collations = columns.map((column, at) => collationOf(key.collations[at] ?? column.source.collation))
   const folds = columns.some((column, at) => isText(column) && collations[at] !== 'BINARY')
   if (!folds) return []
-  const name = draft.relations.claim([table.target, ...columns.map((column) => column.target), 'folded'].join('_'))
+  const name = draft.relations.claim([table.namedAfter, ...columns.map((column) => column.namedAfter), 'folded'].join('_'))
   draft.notes.findings.push(collationFinding(table, columns[0]?.source.name ?? null, collations))
   draft.notes.converted.push({
     kind: 'unique',

@@ -1,7 +1,7 @@
 /** Columns whose values are integers and reals only. */
 import type { ColumnProfile } from '@sensei/core/survey'
 import type { Declared } from './declared.ts'
-import { type Decision, converted, exact, lossy, withFinding } from './decision.ts'
+import { type Decision, converted, exact, withFinding } from './decision.ts'
 
 /** Up to here every integer is a double of its own. */
 const DOUBLE_EXACT_MAX = 2n ** 53n
@@ -21,8 +21,8 @@ export function decideNumbers(declared: Declared, profile: ColumnProfile): Decis
     )
   }
   if (decimals) return converted(numericType(declared, profile), 'decimal')
-  if (integersFitDouble(profile)) return converted('double precision', 'real')
-  return decideUnmixable(profile)
+  // Integers beyond 2^53 beside doubles: only numeric holds both, each by its own decimal.
+  return integersFitDouble(profile) ? converted('double precision', 'real') : converted('numeric', 'decimal')
 }
 
 function decideIntegers(declared: Declared, profile: ColumnProfile): Decision {
@@ -57,16 +57,6 @@ function decideReals(declared: Declared): Decision {
   const asReal = exact('double precision', 'real')
   if (declared.family === 'real' || declared.family === 'none') return asReal
   return withFinding(asReal, 'declared-otherwise', 'every value is a floating point number')
-}
-
-/** Integers beyond 2^53 beside reals that are no decimals: no PostgreSQL number holds both exactly as they are. */
-function decideUnmixable(profile: ColumnProfile): Decision {
-  const { integer, real } = profile.census
-  if ((profile.real?.infinite ?? 0) > 0) {
-    return lossy('text', 'any-as-text', [{ rule: 'mixed-to-text', rows: integer + real, examples: [] }])
-  }
-  const rounded = real - (profile.real?.roundTrips ?? 0)
-  return lossy('numeric', 'decimal', [{ rule: 'real-to-decimal', rows: rounded, examples: [] }])
 }
 
 export function allDecimal(profile: ColumnProfile): boolean {

@@ -7,8 +7,9 @@ import { refuse } from './sql/refuse.ts'
 import type { Context, Kind, Value } from './sql/value.ts'
 
 /** What a column's value is to the translator: anything whose text the migration may change is `other`. */
-export function kindOf(column: Pick<ColumnDraft, 'decision'>): Kind {
+export function kindOf(column: Pick<ColumnDraft, 'decision' | 'override'>): Kind {
   const { type, conversion, formats, losses } = column.decision
+  if (column.override?.expression !== undefined) return 'other'
   switch (conversion) {
     case 'integer':
       return 'integer'

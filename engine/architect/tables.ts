@@ -38,15 +38,16 @@ function mapTable(survey: Survey, draft: Draft, table: TableDraft, keys: Keys | 
     indexes: [...(keys?.indexes ?? []), ...mapIndexes(draft, table)],
     foreign_keys: [],
     checks: mapChecks(draft, table),
-    hostile: isHostile(survey, source, table.columns.map((column) => column.decision)),
+    hostile: isHostile(survey, table),
   }
 }
 
 function mapColumn(draft: Draft, table: TableDraft, column: ColumnDraft, keys: Keys | undefined): ColumnMapping {
-  const { decision } = column
+  const { decision, override } = column
   const inPrimary = keys?.primary?.columns.includes(column.target) ?? false
-  const identity = inPrimary && isRowidAlias(table, column) ? { next: nextOf(table, column) } : null
+  const identity = givesNumbers(table, column, inPrimary) ? { next: nextOf(table, column) } : null
   const generated = mapGenerated(draft, table, column)
+  const withDefault = identity === null && column.source.generated === null && override?.withoutDefault !== true
   return {
     source: column.source.name,
     target: column.target,
@@ -55,11 +56,18 @@ function mapColumn(draft: Draft, table: TableDraft, column: ColumnDraft, keys: K
     fidelity: generated === null && column.source.generated !== null ? atLeastConverted(decision.fidelity) : decision.fidelity,
     ...(decision.formats === undefined ? {} : { formats: decision.formats }),
     unfit: decision.unfit,
-    nullable: !(inPrimary || column.source.notNull),
-    default: identity === null && column.source.generated === null ? mapDefault(draft, table, column) : null,
+    nullable: override === null ? !(inPrimary || column.source.notNull) : override.nullable && !inPrimary,
+    default: withDefault ? mapDefault(draft, table, column) : null,
     identity,
     generated,
+    ...(override?.expression === undefined ? {} : { expression: override.expression }),
   }
+}
+
+/** The target hands out numbers where SQLite did. */
+function givesNumbers(table: TableDraft, column: ColumnDraft, inPrimary: boolean): boolean {
+  if (!inPrimary || column.override?.withoutIdentity === true || column.override?.expression !== undefined) return false
+  return isRowidAlias(table, column) && column.decision.conversion === 'integer' && !column.decision.type.startsWith('numeric')
 }
 
 function atLeastConverted(fidelity: ColumnMapping['fidelity']): ColumnMapping['fidelity'] {

@@ -1,0 +1,98 @@
+/**
+ * A plan that a person edited, made into one that can be run. What may be edited is read off as wishes, the architect
+ * designs again under them, and so every key, SQL text, loss and note follows from the survey and the wishes: no SQL
+ * out of a plan file reaches the target, but for expressions that the source evaluates.
+ */
+import { displayName } from '@sensei/core/display'
+import { SenseiError } from '@sensei/core/errors'
+import type { ColumnMapping, Plan, TableMapping } from '@sensei/core/plan'
+import { checkPlan } from '@sensei/core/plan-check'
+import type { Survey, SurveyColumn } from '@sensei/core/survey'
+import { design } from './design.ts'
+import { checkDerived, prune } from './derived.ts'
+import type { ColumnOverride, Overrides, TableOverride } from './overrides.ts'
+
+/** Throws PLAN_INVALID with the place and what to do, PLAN_SOURCE_MISMATCH when the plan is of another schema. */
+export function applyPlan(survey: Survey, edited: unknown): Plan {
+  const plan = checkPlan(edited)
+  if (plan.source.schema_fingerprint !== survey.schemaFingerprint) {
+    throw new SenseiError(
+      'PLAN_SOURCE_MISMATCH',
+      'The plan was made for another schema than the source has now. Make a new plan with `sensei plan` and edit that.',
+    )
+  }
+  const options = { schema: plan.target.schema, append: plan.append }
+  const own = design(survey, options)
+  const overrides = readOverrides(survey, own, plan)
+  const redesigned = design(survey, options, overrides)
+  checkDerived(plan, own, redesigned)
+  return checkPlan(prune(redesigned, own, plan))
+}
+
+function readOverrides(survey: Survey, own: Plan, plan: Plan): Overrides {
+  const tables = new Map<string, TableOverride>()
+  for (const table of plan.tables) {
+    const base = own.tables.find((candidate) => candidate.source === table.source)
+    const source = survey.tables.find((candidate) => candidate.name === table.source)
+    if (base === undefined || source === undefined) {
+      throw invalid(`the source has no table ${displayName(table.source)} that this plan could carry`)
+    }
+    tables.set(table.source, readTable(table, base, source.columns))
+  }
+  const views = new Map<string, string>()
+  for (const view of plan.views) {
+    if (!own.views.some((candidate) => candidate.source === view.source)) {
+      throw invalid(`the view ${displayName(view.source)} cannot be carried; see the plan's list of what is skipped`)
+    }
+    views.set(view.source, view.target)
+  }
+  return { tables, views }
+}
+
+function readTable(table: TableMapping, base: TableMapping, sources: readonly SurveyColumn[]): TableOverride {
+  const columns = new Map<string, ColumnOverride>()
+  for (const column of table.columns) {
+    if (column.source === null) {
+      const own = base.columns.some((candidate) => candidate.source === null && candidate.target === column.target)
+      if (!own) throw invalid(`${place(table, column)} has no source; a plan cannot add columns`)
+      continue
+    }
+    const source = sources.find((candidate) => candidate.name === column.source)
+    const before = base.columns.find((candidate) => candidate.source === column.source)
+    if (source === undefined || before === undefined) throw invalid(`the source has no column ${place(table, column)}`)
+    columns.set(column.source, readColumn(table, column, before, source))
+  }
+  return { target: table.target, columns }
+}
+
+function readColumn(
+  table: TableMapping,
+  column: ColumnMapping,
+  before: ColumnMapping,
+  source: SurveyColumn,
+): ColumnOverride {
+  const nulls = source.profile.census.null
+  if (!column.nullable && before.nullable && (nulls > 0 || column.expression !== undefined)) {
+    throw invalid(`${place(table, column)} holds ${nulls} NULLs or is computed, so it cannot be made NOT NULL`)
+  }
+  return {
+    target: column.target,
+    type: column.type,
+    conversion: column.conversion,
+    formats: column.formats,
+    unfit: column.unfit,
+    nullable: column.nullable,
+    withoutDefault: column.default === null,
+    withoutIdentity: column.identity === null,
+    withoutGenerated: column.generated === null,
+    expression: column.expression,
+  }
+}
+
+function place(table: TableMapping, column: ColumnMapping): string {
+  return `${displayName(table.source)}.${displayName(column.source ?? column.target)}`
+}
+
+function invalid(problem: string): SenseiError {
+  return new SenseiError('PLAN_INVALID', `This plan does not suit the source: ${problem}`)
+}
