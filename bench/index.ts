@@ -2,8 +2,8 @@
  * `npm run bench`: how fast Sensei is beside pgloader and beside what PostgreSQL itself can take in, on data of known
  * make, in one run, against one server. Prints the tables; a complete run also writes them to bench/RESULTS.md.
  */
-import { existsSync } from 'node:fs'
-import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { existsSync, rmSync } from 'node:fs'
+import { chmod, mkdtemp, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { EXIT, isSenseiError, SenseiError } from '@sensei/core/errors'
@@ -40,6 +40,8 @@ async function main(argv: readonly string[]): Promise<number> {
   const folder = await mkdtemp(join(tmpdir(), 'sensei-bench-'))
   // Sensei's embedded server runs as a user of its own when root started it, and has to get in here.
   await chmod(folder, 0o711)
+  const removeFolder = (): void => rmSync(folder, { recursive: true, force: true })
+  process.once('exit', removeFolder)
   // A server of the tests does not hold its parent back, and here somebody has to wait until it is gone.
   const hold = setInterval(() => undefined, 60_000)
   let target: BenchTarget | undefined
@@ -50,7 +52,7 @@ async function main(argv: readonly string[]): Promise<number> {
     return await bench(field, options, argv)
   } finally {
     await target?.server.remove()
-    await rm(folder, { recursive: true, force: true })
+    removeFolder()
     clearInterval(hold)
   }
 }
@@ -74,8 +76,8 @@ async function bench(
         )),
       )
   }
-  for (const lines of [speedTable(speed), memoryTable(memory)])
-    process.stdout.write(`${lines.join('\n')}\n\n`)
+  if (speed.length > 0) process.stdout.write(`${speedTable(speed).join('\n')}\n\n`)
+  if (memory.length > 0) process.stdout.write(`${memoryTable(memory).join('\n')}\n\n`)
   const command = ['npm run bench', ...(argv.length === 0 ? [] : ['--', ...argv])].join(' ')
   const date = new Date().toISOString().slice(0, 10)
   const { rounds } = options

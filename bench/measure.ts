@@ -4,6 +4,7 @@
  */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { rmSync } from 'node:fs'
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -48,10 +49,14 @@ export async function measure(
       detached: true,
     })
     const group = child.pid
-    const endGroup = (): void => {
-      if (group !== undefined) process.kill(-group, 'SIGKILL')
-    }
+    const endGroup = (): void => endGroupOf(group)
     const limit = setTimeout(endGroup, command.timeoutMs)
+    const abandon = (): void => {
+      endGroup()
+      rmSync(folder, { recursive: true, force: true })
+    }
+    // A terminal's Ctrl-C reaches the bench and not this group.
+    process.once('exit', abandon)
     const sampler =
       options.sample === true && group !== undefined ? new MemorySampler(group) : undefined
     const output = { stdout: '', stderr: '' }
@@ -63,6 +68,7 @@ export async function measure(
     const [exitCode] = (await once(child, 'close')) as [number | null]
     const seconds = (performance.now() - startedMs) / 1_000
     clearTimeout(limit)
+    process.off('exit', abandon)
     const memory = sampler?.stop()
     const counted = await readFile(report, 'utf8').catch(() => '0 0 0')
     const [user = 0, system = 0, peakRssKb = 0] = counted.trim().split(/\s+/).slice(-3).map(Number)
@@ -70,5 +76,14 @@ export async function measure(
     return { ...usage, ...output, ...(memory === undefined ? {} : { memory }) }
   } finally {
     await rm(folder, { recursive: true, force: true })
+  }
+}
+
+function endGroupOf(leader: number | undefined): void {
+  if (leader === undefined) return
+  try {
+    process.kill(-leader, 'SIGKILL')
+  } catch {
+    // It ended by itself in the meantime.
   }
 }
