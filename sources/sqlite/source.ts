@@ -17,12 +17,17 @@ export async function openSqliteSource(url: string): Promise<Source> {
 }
 
 class SqliteSource implements Source {
+  readonly engine = 'sqlite'
   readonly url: string
   readonly #path: string
 
   constructor(address: SqliteAddress) {
     this.url = address.url
     this.#path = address.path
+  }
+
+  async version(): Promise<string> {
+    return process.versions.sqlite ?? 'unknown'
   }
 
   /** Two spellings, a symlink and a hard link of one file are the same database. */

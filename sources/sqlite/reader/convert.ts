@@ -47,7 +47,7 @@ export function converter(column: ColumnMapping): Convert {
 type Maker = (column: ColumnMapping, type: string) => Convert | null
 
 const MAKERS: Readonly<Record<Conversion, Maker>> = {
-  integer: (column, type) => integer(type) ?? (type === 'numeric' ? decimal(column) : null),
+  integer: (column, type) => integer(type) ?? (type === 'numeric' ? integerDecimal(column) : null),
   boolean: (_, type) => (type === 'boolean' ? boolean : null),
   real: (_, type) => (type === 'double precision' ? float8 : type === 'real' ? float4 : null),
   decimal: (column, type) => (type === 'numeric' ? decimal(column) : null),
@@ -58,11 +58,14 @@ const MAKERS: Readonly<Record<Conversion, Maker>> = {
   bytes: (_, type) => (type === 'bytea' ? bytes : null),
   'any-as-bytes': (_, type) => (type === 'bytea' ? anyAsBytes : null),
   date: (column, type) => (type === 'date' ? date(column) : null),
-  timestamp: (column, type) => (type === 'timestamp' ? timestamp(column, ['timestamp-iso']) : null),
+  timestamp: (column, type) =>
+    type === 'timestamp' ? timestamp(column, 'timestamp-iso', [...DATES, 'timestamp-iso']) : null,
   timestamptz: (column, type) =>
-    type === 'timestamptz' ? timestamp(column, ['timestamp-zone']) : null,
-  time: (_, type) => (type === 'time' ? time : null),
-  json: (_, type) => (type === 'json' ? json : null),
+    type === 'timestamptz'
+      ? timestamp(column, 'timestamp-zone', [...DATES, 'timestamp-iso', 'timestamp-zone'])
+      : null,
+  time: (column, type) => (type === 'time' ? time(column) : null),
+  json: (_, type) => (type === 'json' || type === 'text' ? json : null),
   jsonb: (_, type) => (type === 'jsonb' ? jsonb : null),
   uuid: (_, type) => (type === 'uuid' ? uuid : null),
 }
@@ -113,6 +116,7 @@ function integer(type: string): Convert | null {
 const SAFE_DIGITS = 15
 
 const bigint: Convert = (writer, from, start, end, storage) => {
+  if (storage === 'real') return integral(bigint, writer, from, start, end)
   if (storage !== 'integer') return wrongClass(storage, 'integer')
   if (end - start > SAFE_DIGITS) writer.bigint64(BigInt(ascii(from, start, end)))
   else writer.int64(smallNumber(from, start, end))
@@ -120,7 +124,8 @@ const bigint: Convert = (writer, from, start, end, storage) => {
 }
 
 function smallInteger(min: number, max: number, size: 2 | 4): Convert {
-  return (writer, from, start, end, storage) => {
+  const convert: Convert = (writer, from, start, end, storage) => {
+    if (storage === 'real') return integral(convert, writer, from, start, end)
     if (storage !== 'integer') return wrongClass(storage, 'integer')
     const value = end - start > SAFE_DIGITS ? Number.NaN : smallNumber(from, start, end)
     if (!(value >= min && value <= max)) return `outside of ${min} to ${max}`
@@ -128,6 +133,26 @@ function smallInteger(min: number, max: number, size: 2 | 4): Convert {
     else writer.int32(value)
     return null
   }
+  return convert
+}
+
+const INT64_MIN = -(2n ** 63n)
+const INT64_MAX = 2n ** 63n - 1n
+
+/** A floating point value that is an integer of 64 bits counts as that integer. */
+function integral(
+  convert: Convert,
+  writer: TupleWriter,
+  from: Uint8Array,
+  start: number,
+  end: number,
+): string | null {
+  const value = double(from, start, end)
+  if (!Number.isInteger(value)) return 'a floating point value that is no integer'
+  const whole = BigInt(value)
+  if (whole < INT64_MIN || whole > INT64_MAX) return 'a floating point value outside of 64 bits'
+  const digits = encoder.encode(String(whole))
+  return convert(writer, digits, 0, digits.length, 'integer')
 }
 
 function smallNumber(from: Uint8Array, start: number, end: number): number {
@@ -158,9 +183,11 @@ const float8: Convert = (writer, from, start, end, storage) => {
 const float4: Convert = (writer, from, start, end, storage) => {
   if (storage !== 'real' && storage !== 'integer') return wrongClass(storage, 'number')
   const value = double(from, start, end)
-  const exact = Math.fround(value) === value
-  if (!exact || (storage === 'integer' && BigInt(ascii(from, start, end)) !== BigInt(value))) {
-    return 'a number that real (4 bytes) cannot hold exactly'
+  if (storage === 'integer' && BigInt(ascii(from, start, end)) !== BigInt(value)) {
+    return 'an integer that a floating point number cannot hold'
+  }
+  if (Number.isFinite(value) && !Number.isFinite(Math.fround(value))) {
+    return 'too large for real (4 bytes)'
   }
   writer.float32(value)
   return null
@@ -191,19 +218,43 @@ function double(from: Uint8Array, start: number, end: number): number {
 }
 
 function decimal(column: ColumnMapping): Convert {
-  const [precision, scale = 0] = modifiers(column.type)
-  const limits: DecimalLimits | null = precision === undefined ? null : { precision, scale }
-  const onlyIntegers = column.conversion === 'integer'
-  const texts = column.formats?.includes('decimal') ?? false
+  const limits = decimalLimits(column)
+  const rounds = column.fidelity === 'lossy'
   return (writer, from, start, end, storage) => {
-    if (storage === 'real' && !onlyIntegers) return realDecimal(writer, from, start, end, limits)
-    if (storage !== 'integer' && !(storage === 'text' && texts)) return wrongClass(storage, 'number')
-    const shape = decimalShape(from, start, end)
-    if (shape === null) return 'not a decimal number'
-    const problem = decimalProblem(from, shape, limits, false)
-    if (problem === null) writeDecimal(writer, from, shape)
-    return problem
+    if (storage === 'real') return realDecimal(writer, from, start, end, limits, rounds)
+    if (storage === 'blob') return wrongClass(storage, 'number')
+    return plainDecimal(writer, from, start, end, limits)
   }
+}
+
+/** The conversion `integer` into a numeric. */
+function integerDecimal(column: ColumnMapping): Convert {
+  const limits = decimalLimits(column)
+  const convert: Convert = (writer, from, start, end, storage) => {
+    if (storage === 'real') return integral(convert, writer, from, start, end)
+    if (storage !== 'integer') return wrongClass(storage, 'integer')
+    return plainDecimal(writer, from, start, end, limits)
+  }
+  return convert
+}
+
+function decimalLimits(column: ColumnMapping): DecimalLimits | null {
+  const [precision, scale = 0] = modifiers(column.type)
+  return precision === undefined ? null : { precision, scale }
+}
+
+function plainDecimal(
+  writer: TupleWriter,
+  from: Uint8Array,
+  start: number,
+  end: number,
+  limits: DecimalLimits | null,
+): string | null {
+  const shape = decimalShape(from, start, end)
+  if (shape === null) return 'not a decimal number'
+  const problem = decimalProblem(from, shape, limits, false)
+  if (problem === null) writeDecimal(writer, from, shape)
+  return problem
 }
 
 function realDecimal(
@@ -212,8 +263,9 @@ function realDecimal(
   start: number,
   end: number,
   limits: DecimalLimits | null,
+  rounds: boolean,
 ): string | null {
-  // SQLite's text has no exponent and at most 15 digits in almost all cases: then it is the shortest.
+  // A text of at most 15 digits is the shortest one; SQLite's may have 17 where fewer would do.
   if (end - start <= SAFE_DIGITS + 1) {
     const shape = decimalShape(from, start, end)
     if (shape !== null) {
@@ -221,7 +273,7 @@ function realDecimal(
       if (shape.fractionEnd - shape.fractionStart === 1 && from[shape.fractionStart] === ZERO) {
         shape.fractionEnd = shape.fractionStart
       }
-      const problem = decimalProblem(from, shape, limits, true)
+      const problem = decimalProblem(from, shape, limits, rounds)
       if (problem === null) writeDecimal(writer, from, shape)
       return problem
     }
@@ -234,7 +286,7 @@ function realDecimal(
   }
   const text = encoder.encode(shortestDecimal(value))
   const shape = decimalShape(text, 0, text.length)!
-  const problem = decimalProblem(text, shape, limits, true)
+  const problem = decimalProblem(text, shape, limits, rounds)
   if (problem === null) writeDecimal(writer, text, shape)
   return problem
 }
@@ -246,26 +298,45 @@ function text(column: ColumnMapping, type: string): Convert | null {
     storage === 'text' ? write(writer, from, start, end) : wrongClass(storage, 'text')
 }
 
-/** Numbers arrive as the text that SQLite writes for them, blobs as `\x` and hexadecimal digits. */
+/** Numbers arrive as decimal text, blobs as `\x` and hexadecimal digits. */
 function anyAsText(column: ColumnMapping, type: string): Convert | null {
   const write = textWriter(column, type)
   if (write === null) return null
   return (writer, from, start, end, storage) => {
-    if (storage !== 'blob') return write(writer, from, start, end)
-    const hex = Buffer.from(`\\x${Buffer.from(from.subarray(start, end)).toString('hex')}`)
-    return write(writer, hex, 0, hex.length)
+    if (storage === 'integer' || storage === 'text') return write(writer, from, start, end)
+    const text =
+      storage === 'real'
+        ? realText(double(from, start, end))
+        : `\\x${Buffer.from(from.subarray(start, end)).toString('hex')}`
+    const bytes = encoder.encode(text)
+    return write(writer, bytes, 0, bytes.length)
   }
+}
+
+/** ECMAScript's digits, with a sign that it was no integer: `3.0`, `1e+21`, `-0.0`. */
+function realText(value: number): string {
+  const text = Object.is(value, -0) ? '-0' : String(value)
+  return /^-?\d+$/.test(text) ? `${text}.0` : text
 }
 
 type WriteText = (writer: TupleWriter, from: Uint8Array, start: number, end: number) => string | null
 
+/** Names of types that are no text; any other unknown name is an enum, which travels as its label. */
+const NOT_TEXT = new Set(
+  'smallint,integer,bigint,numeric,real,double precision,boolean,bytea,date,timestamp,timestamptz,time,json,jsonb,uuid'.split(','),
+)
+
 function textWriter(column: ColumnMapping, type: string): WriteText | null {
-  if (type === 'text' || type === 'citext') return plainText
-  if (type !== 'character varying' && type !== 'character') return null
+  if (NOT_TEXT.has(type)) return null
+  if (type !== 'character varying' && type !== 'character') return plainText
   const [declared] = modifiers(column.type)
   const charsMax = declared ?? (type === 'character' ? 1 : Number.POSITIVE_INFINITY)
+  // PostgreSQL drops blanks beyond the length, which in a varchar would be a silent change.
+  const blanksCount = type === 'character varying'
   return (writer, from, start, end) => {
-    if (end - start > charsMax && characters(from, start, end) > charsMax) {
+    let last = end
+    while (!blanksCount && last > start && from[last - 1] === 32) last -= 1
+    if (last - start > charsMax && characters(from, start, last) > charsMax) {
       return `longer than ${charsMax} characters`
     }
     return plainText(writer, from, start, end)
@@ -289,27 +360,52 @@ const bytes: Convert = (writer, from, start, end, storage) => {
   return null
 }
 
-const anyAsBytes: Convert = (writer, from, start, end) => {
-  writer.raw(from, start, end)
+/** A number becomes the bytes of its text. */
+const anyAsBytes: Convert = (writer, from, start, end, storage) => {
+  if (storage !== 'real') {
+    writer.raw(from, start, end)
+    return null
+  }
+  const text = encoder.encode(realText(double(from, start, end)))
+  writer.raw(text, 0, text.length)
   return null
 }
 
-/** Tries the formats in the plan's order; the first that fits decides. */
-function momentParser(column: ColumnMapping, usual: readonly TextFormat[]) {
-  const formats = column.formats ?? usual
+const DATES: readonly TextFormat[] = [
+  'date-iso',
+  'date-dmy-slash',
+  'date-mdy-slash',
+  'date-dmy-dot',
+  'date-ymd-slash',
+  'date-compact',
+]
+
+type MomentParser = (from: Uint8Array, start: number, end: number) => boolean
+
+/**
+ * Tries the formats in the plan's order; the first that fits decides. What the type's precision would round off
+ * does not fit.
+ */
+function momentParser(
+  column: ColumnMapping,
+  usual: TextFormat,
+  allowed: readonly TextFormat[],
+): MomentParser {
+  const formats = (column.formats ?? [usual]).filter((format) => allowed.includes(format))
   const parsers = formats.flatMap((format) => MOMENT_FORMATS[format] ?? [])
-  return (from: Uint8Array, start: number, end: number): boolean => {
-    for (const parse of parsers) if (parse(from, start, end)) return true
+  const [precision = 6] = modifiers(column.type)
+  const unit = 10 ** Math.max(0, 6 - precision)
+  return (from, start, end) => {
+    for (const parse of parsers) if (parse(from, start, end)) return moment.micros % unit === 0
     return false
   }
 }
 
 function date(column: ColumnMapping): Convert {
-  const parse = momentParser(column, ['date-iso'])
+  const parse = momentParser(column, 'date-iso', DATES)
   return (writer, from, start, end, storage) => {
     if (storage !== 'text') return wrongClass(storage, 'text')
-    if (!parse(from, start, end)) return 'not a date of the calendar in the planned format'
-    if (moment.seconds !== 0 || moment.micros !== 0) return 'a date with a time of day'
+    if (!parse(from, start, end)) return 'not a date of the calendar in a planned format'
     writer.int32(moment.days)
     return null
   }
@@ -318,11 +414,11 @@ function date(column: ColumnMapping): Convert {
 /** Seconds whose microseconds a double holds exactly. */
 const EXACT_SECONDS = 9_000_000_000
 
-function timestamp(column: ColumnMapping, usual: readonly TextFormat[]): Convert {
-  const parse = momentParser(column, usual)
+function timestamp(column: ColumnMapping, usual: TextFormat, allowed: readonly TextFormat[]): Convert {
+  const parse = momentParser(column, usual, allowed)
   return (writer, from, start, end, storage) => {
     if (storage !== 'text') return wrongClass(storage, 'text')
-    if (!parse(from, start, end)) return 'not a moment of the calendar in the planned format'
+    if (!parse(from, start, end)) return 'not a moment of the calendar in a planned format'
     const seconds = moment.days * 86_400 + moment.seconds - moment.offsetSeconds
     if (Math.abs(seconds) < EXACT_SECONDS) writer.int64(seconds * 1_000_000 + moment.micros)
     else writer.bigint64(BigInt(seconds) * 1_000_000n + BigInt(moment.micros))
@@ -330,11 +426,14 @@ function timestamp(column: ColumnMapping, usual: readonly TextFormat[]): Convert
   }
 }
 
-const time: Convert = (writer, from, start, end, storage) => {
-  if (storage !== 'text') return wrongClass(storage, 'text')
-  if (!MOMENT_FORMATS['time-iso']!(from, start, end)) return 'not a time of day'
-  writer.int64(moment.seconds * 1_000_000 + moment.micros)
-  return null
+function time(column: ColumnMapping): Convert {
+  const parse = momentParser(column, 'time-iso', ['time-iso'])
+  return (writer, from, start, end, storage) => {
+    if (storage !== 'text') return wrongClass(storage, 'text')
+    if (!parse(from, start, end)) return 'not a time of day'
+    writer.int64(moment.seconds * 1_000_000 + moment.micros)
+    return null
+  }
 }
 
 const json: Convert = (writer, from, start, end, storage) => {
@@ -357,24 +456,26 @@ const jsonb: Convert = (writer, from, start, end, storage) => {
   return null
 }
 
-/** The 36 characters in lower case, or a blob of the 16 bytes. */
+const NOT_UUID = 'neither a uuid of 36 characters nor 16 bytes'
+
+/** The 36 characters, or a blob of the 16 bytes. */
 const uuid: Convert = (writer, from, start, end, storage) => {
   if (storage === 'blob' && end - start === 16) {
     writer.raw(from, start, end)
     return null
   }
-  if (storage !== 'text' || end - start !== 36) return 'not a uuid of 36 characters in lower case'
+  if (storage !== 'text' || end - start !== 36) return NOT_UUID
   writer.reserve(20)
   const field = writer.startField()
   for (let at = start; at < end; ) {
     const place = at - start
     if (place === 8 || place === 13 || place === 18 || place === 23) {
-      if (from[at] !== 45) return 'not a uuid of 36 characters in lower case'
+      if (from[at] !== 45) return NOT_UUID
       at += 1
     }
     const high = HEX_DIGITS[from[at]!]!
     const low = HEX_DIGITS[from[at + 1]!]!
-    if (high === NOT_HEX || low === NOT_HEX) return 'not a uuid of 36 characters in lower case'
+    if (high === NOT_HEX || low === NOT_HEX) return NOT_UUID
     writer.byte(high * 16 + low)
     at += 2
   }
@@ -384,10 +485,12 @@ const uuid: Convert = (writer, from, start, end, storage) => {
 
 const NOT_HEX = 255
 const HEX_DIGITS = new Uint8Array(256).fill(NOT_HEX)
-for (const [value, digit] of [...'0123456789abcdef'].entries()) HEX_DIGITS[digit.charCodeAt(0)] = value
+for (const [at, digit] of [...'0123456789abcdefABCDEF'].entries()) {
+  HEX_DIGITS[digit.charCodeAt(0)] = at < 16 ? at : at - 6
+}
 
 const encoder = new TextEncoder()
 
 function ascii(from: Uint8Array, start: number, end: number): string {
-  return Buffer.from(from.buffer, from.byteOffset + start, end - start).latin1Slice()
+  return Buffer.from(from.buffer, from.byteOffset + start, end - start).toString('latin1')
 }

@@ -16,15 +16,8 @@ export function exactColumns(table: ReadableTable): string {
   return table.columns.map(exactColumn).join(', ')
 }
 
-function exactColumn({ mapping, sql }: ReadableColumn): string {
-  switch (mapping.conversion) {
-    case 'any-as-text':
-      return `iif(typeof(${sql})='blob', ${sql}, cast(cast(${sql} as text) as blob)), typeof(${sql})<>'blob'`
-    case 'any-as-bytes':
-      return `cast(${sql} as blob), typeof(${sql})<>'blob'`
-    default:
-      return `iif(typeof(${sql})='text', cast(${sql} as blob), ${sql}), typeof(${sql})='text'`
-  }
+function exactColumn({ sql }: ReadableColumn): string {
+  return `iif(typeof(${sql})='text', cast(${sql} as blob), ${sql}), typeof(${sql})='text'`
 }
 
 /** Appends one row; the reason when the conversion cannot represent it, and then the writer is as it was. */

@@ -40,17 +40,19 @@ function cellSql({ mapping, sql }: ReadableColumn): string {
     case 'bytes':
       return `quote(${sql})||${END}`
     case 'real':
-      // quote() writes -0.0 without its sign.
-      return `iif(typeof(${sql})='real' and ${sql}=0.0 and atan2(${sql},-1.0)<0,'-0.0',quote(${sql}))||${END}`
+      return `${signedQuote(sql)}||${END}`
     case 'any-as-bytes':
-      return `iif(${sql} is null,'NULL',quote(cast(${sql} as blob)))||${END}`
+      return `iif(typeof(${sql})='text',quote(cast(${sql} as blob)),${signedQuote(sql)})||${END}`
     case 'any-as-text':
-      return `iif(typeof(${sql})='blob','\\x'||lower(hex(${sql}))||${TEXT_END},ifnull(${sql}||${TEXT_END},'NULL'||${END}))`
-    case 'decimal':
-      return mapping.formats?.includes('decimal') ? textSql(sql) : `quote(${sql})||${END}`
+      return `iif(typeof(${sql})='text',${sql}||${TEXT_END},${signedQuote(sql)}||${END})`
     default:
       return textSql(sql)
   }
+}
+
+/** quote() writes -0.0 without its sign. */
+function signedQuote(sql: string): string {
+  return `iif(typeof(${sql})='real' and ${sql}=0.0 and atan2(${sql},-1.0)<0,'-0.0',quote(${sql}))`
 }
 
 function textSql(sql: string): string {

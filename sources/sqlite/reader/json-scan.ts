@@ -8,13 +8,12 @@ export type JsonProblem =
   | 'jsonb cannot hold half a surrogate pair'
   | 'jsonb cannot hold a number of this size'
 
-/** Nesting that both SQLite's and PostgreSQL's parsers take with their usual stack. */
-const DEPTH_MAX = 1_000
-
-/** A decimal exponent, or a number of digits, beyond this is refused; PostgreSQL's numeric ends not far above. */
-const EXPONENT_MAX = 9_999
+/** PostgreSQL's numeric holds this many digits before and after the point. */
+const DIGITS_BEFORE_MAX = 131_072
+const DIGITS_AFTER_MAX = 16_383
 
 const QUOTE = 34
+const PLUS = 43
 const COMMA = 44
 const MINUS = 45
 const POINT = 46
@@ -29,7 +28,7 @@ const CLOSE_OBJECT = 125
 const INVALID: JsonProblem = 'this is not valid JSON'
 
 /** Which closing byte each open container waits for. */
-const closers = new Uint8Array(DEPTH_MAX)
+let closers = new Uint8Array(1_024)
 
 /** The problem of the last scan that only jsonb has. */
 let jsonbProblem: JsonProblem | null = null
@@ -53,7 +52,7 @@ function scan(text: Uint8Array, start: number, end: number): number {
   for (;;) {
     const opens = text[at]
     if (at < end && (opens === OPEN_OBJECT || opens === OPEN_ARRAY)) {
-      if (depth === DEPTH_MAX) return -1
+      if (depth === closers.length) closers = doubled(closers)
       const closer = opens === OPEN_OBJECT ? CLOSE_OBJECT : CLOSE_ARRAY
       closers[depth++] = closer
       at = blanks(text, at + 1, end)
@@ -160,24 +159,40 @@ function hex4(text: Uint8Array, start: number, end: number): number {
 }
 
 function number(text: Uint8Array, start: number, end: number): number {
-  let at = text[start] === MINUS ? start + 1 : start
-  if (at >= end || !isDigit(text[at]!)) return -1
-  at = text[at] === ZERO ? at + 1 : digits(text, at, end)
+  const integer = text[start] === MINUS ? start + 1 : start
+  if (integer >= end || !isDigit(text[integer]!)) return -1
+  const integerEnd = text[integer] === ZERO ? integer + 1 : digits(text, integer, end)
+  let at = integerEnd
   if (at < end && text[at] === POINT) {
-    const fraction = digits(text, at + 1, end)
-    if (fraction === at + 1) return -1
-    at = fraction
+    at = digits(text, integerEnd + 1, end)
+    if (at === integerEnd + 1) return -1
   }
-  if (at - start > EXPONENT_MAX) jsonbProblem ??= 'jsonb cannot hold a number of this size'
+  const after = Math.max(0, at - integerEnd - 1)
+  let exponent = 0
   if (at < end && (text[at]! | 32) === 101) {
-    let exponent = at + 1
-    if (exponent < end && (text[exponent] === MINUS || text[exponent] === 43)) exponent += 1
-    at = digits(text, exponent, end)
-    if (at === exponent) return -1
-    while (text[exponent] === ZERO && exponent < at - 1) exponent += 1
-    if (at - exponent > 4) jsonbProblem ??= 'jsonb cannot hold a number of this size'
+    const sign = text[at + 1]
+    const first = at + 1 < end && (sign === MINUS || sign === PLUS) ? at + 2 : at + 1
+    at = digits(text, first, end)
+    if (at === first) return -1
+    exponent = bounded(text, first, at) * (sign === MINUS ? -1 : 1)
+  }
+  if (integerEnd - integer + exponent > DIGITS_BEFORE_MAX || after - exponent > DIGITS_AFTER_MAX) {
+    jsonbProblem ??= 'jsonb cannot hold a number of this size'
   }
   return at
+}
+
+/** The number in the digits; one with many digits is far beyond every limit, however many they are. */
+function bounded(text: Uint8Array, start: number, end: number): number {
+  let value = 0
+  for (let at = start; at < end && value < 1e9; at += 1) value = value * 10 + text[at]! - ZERO
+  return value
+}
+
+function doubled(bytes: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
+  const larger = new Uint8Array(bytes.length * 2)
+  larger.set(bytes)
+  return larger
 }
 
 function digits(text: Uint8Array, start: number, end: number): number {

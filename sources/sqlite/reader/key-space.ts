@@ -115,6 +115,12 @@ export function keyColumns(keys: KeySpace): string {
     .join(', ')
 }
 
+/** A key as a person reads it: `3`, or `'abc', 7`. */
+export function keyText(keys: KeySpace): string {
+  const parts = keys.parts.map((part) => (keys.rowid ? `cast(${part} as text)` : `quote(${part})`))
+  return parts.join(` || ', ' || `)
+}
+
 /** What `keyColumns` selected, as JSON: ["i","12"], ["t", base64], ["b", base64], ["r", "0.1"]. */
 export function encodeKeys(cells: readonly unknown[]): readonly Json[] {
   const keys: Json[] = []

@@ -39,7 +39,7 @@ export const MOMENT_FORMATS: Readonly<Partial<Record<TextFormat, Parse>>> = {
   'date-dmy-dot': (text, start, end) => separated(text, start, end, POINT, false),
   'date-compact': compact,
   'timestamp-iso': (text, start, end) =>
-    end - start >= 19 && dateAndBlank(text, start) && clock(text, start + 11, end) === end,
+    end - start >= 16 && dateAndBlank(text, start) && clock(text, start + 11, end) === end,
   'timestamp-zone': zoned,
   'time-iso': timeOnly,
 }
@@ -65,7 +65,7 @@ function compact(text: Uint8Array, start: number, end: number): boolean {
 }
 
 function zoned(text: Uint8Array, start: number, end: number): boolean {
-  if (end - start < 20 || !dateAndBlank(text, start)) return false
+  if (end - start < 17 || !dateAndBlank(text, start)) return false
   const at = clock(text, start + 11, end)
   return at !== -1 && offset(text, at, end)
 }
@@ -75,21 +75,22 @@ function dateAndBlank(text: Uint8Array, start: number): boolean {
   return (blank === 32 || blank === 84) && separated(text, start, start + 10, DASH, true)
 }
 
-/** `HH:MM:SS[.ffffff]`; the place behind it, or -1. */
+/** `HH:MM[:SS[.ffffff]]`; the place behind it, or -1. Two digits and a colon are there to be looked at. */
 function clock(text: Uint8Array, start: number, end: number): number {
-  if (text[start + 2] !== COLON || text[start + 5] !== COLON) return -1
-  if (!time(number(text, start, 2), number(text, start + 3, 2), number(text, start + 6, 2))) return -1
-  return fraction(text, start + 8, end)
+  if (text[start + 2] !== COLON) return -1
+  const seconds = start + 5 < end && text[start + 5] === COLON
+  if (seconds && end - start < 8) return -1
+  const second = seconds ? number(text, start + 6, 2) : 0
+  if (!time(number(text, start, 2), number(text, start + 3, 2), second)) return -1
+  return seconds ? fraction(text, start + 8, end) : start + 5
 }
 
 function timeOnly(text: Uint8Array, start: number, end: number): boolean {
-  if (text[start + 2] !== COLON) return false
-  if (end - start === 5) return time(number(text, start, 2), number(text, start + 3, 2), 0)
-  return end - start >= 8 && clock(text, start, end) === end
+  return end - start >= 5 && clock(text, start, end) === end
 }
 
 function fraction(text: Uint8Array, start: number, end: number): number {
-  if (text[start] !== POINT || start >= end) return start
+  if (start >= end || text[start] !== POINT) return start
   let at = start + 1
   let micros = 0
   let weight = 100_000

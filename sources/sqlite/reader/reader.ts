@@ -17,7 +17,7 @@ import { quoteIdent } from '@sensei/core/sql'
 import { describe, openReadOnly } from '../open.ts'
 import { exactColumns, type TextEncodingOfFile, writeRow } from './exact-path.ts'
 import { rowSql, transcode } from './fast-path.ts'
-import { condition, encodeKeys, type KeyRange, keyColumns, orderBy } from './key-space.ts'
+import { condition, encodeKeys, type KeyRange, keyColumns, keyText, orderBy } from './key-space.ts'
 import { isPickable, pickQuery } from './pick.ts'
 import { type ReadableTable, readableTable } from './table.ts'
 import { TupleWriter } from './tuple-writer.ts'
@@ -44,8 +44,6 @@ class SqliteReader implements SourceReader {
   constructor(location: string, database: DatabaseSync) {
     this.#location = location
     this.#database = database
-    // The whole copy may be mapped: its pages are read once, and the kernel keeps them for the other workers.
-    database.exec('pragma mmap_size = 2147418112')
     const { encoding } = database.prepare('pragma encoding').get() as { encoding: string }
     this.#encoding = encoding as TextEncodingOfFile
   }
@@ -89,7 +87,7 @@ class SqliteReader implements SourceReader {
     const table = this.#table(mapping)
     const { where, values } = condition(table.keys, rangeOf(chunk))
     const columns = table.stored.map(rawColumn).join(', ')
-    const keys = table.keys.parts.length === 0 ? 'null' : keyText(table)
+    const keys = table.keys.parts.length === 0 ? 'null' : keyText(table.keys)
     const statement = this.#prepare(
       `select ${keys}, ${columns} from ${source(table)} ${where} ${ordered(table)} limit 1 offset ?`,
     )
@@ -248,12 +246,6 @@ function ordered(table: ReadableTable): string {
 
 function rangeOf(chunk: Chunk): KeyRange {
   return (chunk.range as KeyRange | null) ?? { after: null, through: null }
-}
-
-/** A person reads it: `3`, `'abc', 7`. */
-function keyText(table: ReadableTable): string {
-  const parts = table.keys.parts.map((part) => (table.keys.rowid ? `cast(${part} as text)` : `quote(${part})`))
-  return parts.join(` || ', ' || `)
 }
 
 function rawColumn(name: string): string {

@@ -1,0 +1,101 @@
+/** Scans a table: a small one here, a big one in ranges on threads of their own, side by side. */
+import { once } from 'node:events'
+import { availableParallelism } from 'node:os'
+import type { DatabaseSync } from 'node:sqlite'
+import { setImmediate } from 'node:timers/promises'
+import { Worker } from 'node:worker_threads'
+import { quoteIdent } from '@sensei/core/sql'
+import { type KeyRange, keySpaceOf } from '../reader/key-space.ts'
+import { keyAt, type ScanRequest, type ScanResult, scanRange } from './scan.ts'
+import { addTally } from './tally.ts'
+
+/** Below this a thread costs more than it saves. */
+const ROWS_A_RANGE_MIN = 50_000
+const THREADS_MAX = 4
+
+export interface TableScan extends ScanResult {
+  /** Where each range begins, for finding an example again. */
+  readonly ranges: readonly KeyRange[]
+}
+
+export class ScanPool {
+  readonly #location: string
+  readonly #database: DatabaseSync
+  readonly #threads: Worker[] = []
+
+  constructor(location: string, database: DatabaseSync) {
+    this.#location = location
+    this.#database = database
+  }
+
+  async scan(
+    table: Omit<ScanRequest, 'number' | 'range'>,
+    rows: number,
+    signal: AbortSignal,
+  ): Promise<TableScan> {
+    const ranges = this.#ranges(table.table, rows)
+    const requests = ranges.map((range, number) => ({ ...table, number, range }))
+    const results =
+      requests.length === 1
+        ? [await this.#here(requests[0]!, signal)]
+        : await Promise.all(requests.map((request, index) => this.#onThread(request, index, signal)))
+    return { ...merged(results), ranges }
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.#threads.splice(0).map((thread) => thread.terminate()))
+  }
+
+  #ranges(table: string, rows: number): readonly KeyRange[] {
+    const keys = keySpaceOf(this.#database, table)
+    const wanted = Math.min(availableParallelism(), THREADS_MAX, Math.floor(rows / ROWS_A_RANGE_MIN))
+    const ranges: KeyRange[] = []
+    let after: KeyRange['after'] = null
+    const from = `${quoteIdent(table)} not indexed`
+    for (let cut = 1; cut < wanted && keys.parts.length > 0; cut += 1) {
+      const range: KeyRange = { after, through: null }
+      const through = keyAt(this.#database, from, keys, range, Math.floor(rows / wanted))
+      if (through === null) break
+      ranges.push({ after, through })
+      after = through
+    }
+    return [...ranges, { after, through: null }]
+  }
+
+  async #here(request: ScanRequest, signal: AbortSignal): Promise<ScanResult> {
+    const scan = scanRange(this.#database, request)
+    for (let step = scan.next(); ; step = scan.next()) {
+      if (step.done === true) return step.value
+      signal.throwIfAborted()
+      await setImmediate()
+    }
+  }
+
+  async #onThread(request: ScanRequest, index: number, signal: AbortSignal): Promise<ScanResult> {
+    const thread = (this.#threads[index] ??= this.#start())
+    thread.postMessage(request)
+    // An error of the thread, and the signal, reject it.
+    const [result] = (await once(thread, 'message', { signal })) as [ScanResult]
+    return result
+  }
+
+  #start(): Worker {
+    const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js'
+    return new Worker(new URL(`./scan-thread.${extension}`, import.meta.url), {
+      workerData: { location: this.#location },
+    })
+  }
+}
+
+function merged(results: readonly ScanResult[]): ScanResult {
+  const [first, ...others] = results as [ScanResult, ...ScanResult[]]
+  for (const more of others) {
+    for (const [index, tally] of first.tallies.entries()) addTally(tally, more.tallies[index]!)
+  }
+  return {
+    tallies: first.tallies,
+    rows: results.reduce((sum, { rows }) => sum + rows, 0),
+    bytesMax: Math.max(...results.map(({ bytesMax }) => bytesMax)),
+    bytesTotal: results.reduce((sum, { bytesTotal }) => sum + bytesTotal, 0),
+  }
+}
