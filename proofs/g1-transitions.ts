@@ -46,7 +46,7 @@ export async function run(options: Options): Promise<Result> {
     const plane = await provision(admin, login)
     if (options.sabotage !== undefined) await sabotage(admin, options.sabotage)
     const started = performance.now()
-    const crowd = new Crowd(plane, randomFrom(options.seed))
+    const crowd = new Crowd(plane, await newTenants(admin), randomFrom(options.seed))
     const done = await crowd.work(options, server)
     const client = await connect(admin)
     const version = await client.query('show server_version')
@@ -68,6 +68,15 @@ async function newControlDatabase(server: OwnServer): Promise<ConnectionSettings
   return { ...settings, database: 'control' }
 }
 
+async function newTenants(admin: ConnectionSettings): Promise<readonly string[]> {
+  const client = await connect(admin)
+  const { rows } = await client.query<{ id: string }>(
+    "insert into organization (slug, name) select 'tenant-' || n, 'T' from generate_series(1, 4) n returning id",
+  )
+  await client.end()
+  return rows.map((row) => row.id)
+}
+
 async function sabotage(admin: ConnectionSettings, sql: string): Promise<void> {
   const client = await connect(admin)
   await client.query(sql)
@@ -79,11 +88,13 @@ class Crowd {
   readonly promises: Promised[] = []
   readonly #living: ChildProcess[] = []
   readonly #plane: ControlDatabase
+  readonly #tenants: readonly string[]
   readonly #random: Random
   #ending = false
 
-  constructor(plane: ControlDatabase, random: Random) {
+  constructor(plane: ControlDatabase, tenants: readonly string[], random: Random) {
     this.#plane = plane
+    this.#tenants = tenants
     this.#random = random
   }
 
@@ -116,7 +127,8 @@ class Crowd {
   }
 
   #hire(): void {
-    const { control, orgId } = this.#plane
+    const { control } = this.#plane
+    const orgId = this.#tenants[this.#random.below(this.#tenants.length)]
     const seed = this.#random.below(4_294_967_296)
     const child = spawn(process.execPath, [CLIENT, JSON.stringify({ control, orgId, seed })], {
       stdio: ['ignore', 'pipe', 'inherit'],

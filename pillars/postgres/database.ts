@@ -26,6 +26,15 @@ interface AgentExecution {
   updated_at: Generated<Date>
 }
 
+interface Archive {
+  org_id: string
+  migration_id: string
+  manifest: JsonColumn
+  rejects: JsonColumn
+  rejects_total: BigInteger
+  created_at: Generated<Date>
+}
+
 interface AuditHead {
   org_id: string
   last_position: BigInteger
@@ -180,6 +189,7 @@ interface Verification {
 
 export interface Database {
   agent_execution: AgentExecution
+  archive: Archive
   audit_head: AuditHead
   audit_log: AuditLog
   audit_position: AuditPosition

@@ -3,6 +3,7 @@ import { SenseiError } from '@sensei/core/errors'
 import type { Plan } from '@sensei/core/plan'
 import type {
   AgentEntry,
+  ArchiveEntry,
   CertificateEntry,
   EntryKind,
   EntryOf,
@@ -40,6 +41,8 @@ export async function writeEntry(
       return writeVerification(tx, of, entry)
     case 'certificate':
       return writeCertificate(tx, of, entry)
+    case 'archive':
+      return writeArchive(tx, of, entry)
   }
 }
 
@@ -54,6 +57,7 @@ export async function readEntries<K extends EntryKind>(
     agent: readAgents,
     verification: readVerifications,
     certificate: readCertificates,
+    archive: readArchive,
   }
   return readers[kind](tx, migrationId)
 }
@@ -225,5 +229,33 @@ async function readCertificates(tx: Tx, migrationId: string): Promise<readonly C
     verificationId: row.verification_id,
     keyId: row.key_id,
     envelope: row.envelope.toString('utf8'),
+  }))
+}
+
+/** The first one stands: cleaning again finds less in the target than cleaning did. */
+async function writeArchive(tx: Tx, of: Of, entry: ArchiveEntry): Promise<void> {
+  await tx.db
+    .insertInto('archive')
+    .values({
+      ...of,
+      manifest: JSON.stringify(entry.manifest),
+      rejects: JSON.stringify(entry.rejects),
+      rejects_total: entry.rejectsTotal,
+    })
+    .onConflict((conflict) => conflict.columns(['org_id', 'migration_id']).doNothing())
+    .execute()
+}
+
+async function readArchive(tx: Tx, migrationId: string): Promise<readonly ArchiveEntry[]> {
+  const rows = await tx.db
+    .selectFrom('archive')
+    .selectAll()
+    .where('migration_id', '=', migrationId)
+    .execute()
+  return rows.map((row) => ({
+    kind: 'archive',
+    manifest: row.manifest as unknown as ArchiveEntry['manifest'],
+    rejects: row.rejects as unknown as ArchiveEntry['rejects'],
+    rejectsTotal: Number(row.rejects_total),
   }))
 }

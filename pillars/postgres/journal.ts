@@ -58,7 +58,7 @@ export class PostgresJournal implements Journal {
           step.event,
           step.expectedVersion,
           eventId,
-          JSON.stringify(step.payload),
+          eventPayload(step.payload),
           step.actor,
         ],
       )
@@ -134,6 +134,13 @@ interface MovedRow {
 }
 
 type MigrationRow = Awaited<ReturnType<ReturnType<typeof migrations>['execute']>>[number]
+
+/** A message from elsewhere may hold what jsonb refuses; in an event it is for people, so its picture will do. */
+function eventPayload(payload: object): string {
+  return JSON.stringify(payload, (_, value: unknown) =>
+    typeof value === 'string' ? value.replaceAll('\0', '\u2400').toWellFormed() : value,
+  )
+}
 
 function migrations(tx: Tx) {
   return tx.db

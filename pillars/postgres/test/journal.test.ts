@@ -58,6 +58,13 @@ describe.each([18, 15] as const)('the journal on PostgreSQL %i', (version) => {
     expect(resumed).toMatchObject({ state: 'planning', failedIn: null, version: 4 })
   })
 
+  test('a message with a NUL or half a surrogate pair does not stop the event that tells it', async () => {
+    const planning = await move(await born(), 'planning_started', {})
+    await move(planning, 'failed', { code: 'X', message: 'bad\0 \ud800' })
+    const events = await plane.journal.events(planning.id)
+    expect(events.at(-1)?.payload).toEqual({ code: 'X', message: 'bad\u2400 \ufffd' })
+  })
+
   test('the whole way leaves versions 1 to n, one event and one audit row each', async () => {
     let at = await born()
     const { id } = at
@@ -173,7 +180,20 @@ describe.each([18, 15] as const)('the journal on PostgreSQL %i', (version) => {
       hash: 'abc',
       plan: { plan_version: 1 } as never,
     } as const
-    const all = [plan, { kind: 'receipt', receipt }, agent, verification, certificate] as const
+    const archive = {
+      kind: 'archive',
+      manifest: [],
+      rejects: [{ key: 'a\0b \ud800', reason: 'no' } as never],
+      rejectsTotal: 1,
+    } as const
+    const all = [
+      plan,
+      { kind: 'receipt', receipt },
+      agent,
+      verification,
+      certificate,
+      archive,
+    ] as const
     await plane.journal.record(id, all)
     await plane.journal.record(id, all)
     expect(await plane.journal.entries(id, 'plan')).toEqual([plan])
@@ -181,6 +201,7 @@ describe.each([18, 15] as const)('the journal on PostgreSQL %i', (version) => {
     expect(await plane.journal.entries(id, 'agent')).toEqual([agent])
     expect(await plane.journal.entries(id, 'verification')).toEqual([verification])
     expect(await plane.journal.entries(id, 'certificate')).toEqual([certificate])
+    expect(await plane.journal.entries(id, 'archive')).toEqual([archive])
     await plane.journal.record(id, [{ ...agent, outcome: 'done' }])
     expect(await plane.journal.entries(id, 'agent')).toEqual([{ ...agent, outcome: 'done' }])
   })

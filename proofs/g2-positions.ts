@@ -1,0 +1,248 @@
+/**
+ * The writing half of G2: outbox positions appear in order and without holes, so that a reader who asks
+ * `position > cursor` misses nothing, and each migration's events stand in its order.
+ *
+ * Writers make one to four transitions a transaction, over migrations in any order; some roll back, some reset the
+ * tenant before the commit, some commit slowly. A reader follows all partitions meanwhile.
+ */
+import { randomUUID } from 'node:crypto'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { freshDatabase, type PostgresVersion, server } from '@sensei/contracts/servers'
+import { type Client, type ConnectionSettings, connect } from '@sensei/postgres/connection'
+import { Door, type Tx } from '@sensei/postgres/door'
+import { PostgresJournal } from '@sensei/postgres/journal'
+import { provision } from '@sensei/postgres/provision'
+import { type Random, randomFrom } from './g1/random.ts'
+
+export interface Options {
+  readonly version: PostgresVersion
+  readonly events: number
+  readonly writers: number
+  readonly seed: number
+  /** A negative control: what to break in this run's own database. */
+  readonly sabotage?: string
+}
+
+export interface Result {
+  readonly events: number
+  readonly read: number
+  readonly rolledBack: number
+  readonly holes: number
+  readonly outOfOrder: number
+  readonly seconds: number
+}
+
+const MIGRATIONS_PER_WRITER = 25
+const PARTITIONS = 12
+
+export async function run(options: Options): Promise<Result> {
+  const address = await server(options.version)
+  const fresh = await freshDatabase(address)
+  const { host, port, user, password } = address
+  const admin = { host, port, user, password, database: fresh.name }
+  const login = { user: `g2_${fresh.name}`, password: 'proof' }
+  const { control, orgId } = await provision(admin, login)
+  const client = await connect(admin)
+  try {
+    const random = randomFrom(options.seed)
+    const writers = await Promise.all(
+      Array.from({ length: options.writers }, () =>
+        Writer.open(control, orgId, randomFrom(random.below(2 ** 32))),
+      ),
+    )
+    if (options.sabotage !== undefined) await client.query(options.sabotage)
+    const started = performance.now()
+    const reader = new Reader(client)
+    const reading = reader.follow()
+    const share = options.events / options.writers
+    const written = await Promise.allSettled(writers.map((writer) => writer.write(share)))
+    reader.lastLook()
+    await reading
+    for (const outcome of written) if (outcome.status === 'rejected') throw outcome.reason
+    return {
+      events: writers.reduce((sum, writer) => sum + writer.events, 0),
+      rolledBack: writers.reduce((sum, writer) => sum + writer.rolledBack, 0),
+      ...reader.tally,
+      seconds: Math.round((performance.now() - started) / 1000),
+    }
+  } finally {
+    await client.end()
+    await fresh.drop()
+    const last = await connect({ ...admin, database: 'postgres' })
+    await last.query(`drop role ${login.user}`)
+    await last.end()
+  }
+}
+
+/** Thrown on purpose, so that a transaction rolls back. */
+class ChangedMyMind extends Error {}
+
+class Writer {
+  events = 0
+  rolledBack = 0
+  readonly #door: Door
+  readonly #orgId: string
+  readonly #random: Random
+  readonly #versions: Map<string, number>
+
+  private constructor(door: Door, orgId: string, random: Random, ids: readonly string[]) {
+    this.#door = door
+    this.#orgId = orgId
+    this.#random = random
+    this.#versions = new Map(ids.map((id) => [id, 2]))
+  }
+
+  /** Each with migrations of its own, all of them running: there one transition always leads to another. */
+  static async open(control: ConnectionSettings, orgId: string, random: Random): Promise<Writer> {
+    const door = new Door(control, { connectionsMax: 1 })
+    const journal = new PostgresJournal(door, orgId)
+    const ids = Array.from({ length: MIGRATIONS_PER_WRITER }, () => randomUUID())
+    for (const id of ids) {
+      const source = { engine: 'sqlite', url: 'sqlite:/p.db' }
+      const target = { engine: 'postgres', url: 'postgres://h/p' }
+      await journal.create({ id, source, target, options: {}, actor: 'g2' })
+      const first = { migrationId: id, expectedVersion: 1, actor: 'g2' }
+      await journal.transition({ ...first, event: 'planning_started', payload: {} })
+    }
+    return new Writer(door, orgId, random, ids)
+  }
+
+  async write(events: number): Promise<void> {
+    while (this.events < events) {
+      const chosen = this.#choose()
+      try {
+        await this.#door.write(this.#orgId, (tx) => this.#transaction(tx, chosen))
+        for (const [id, version] of chosen) this.#versions.set(id, version + 1)
+        this.events += chosen.size
+      } catch (error) {
+        if (!(error instanceof ChangedMyMind)) {
+          await this.#door.close()
+          throw error
+        }
+        this.rolledBack += chosen.size
+      }
+    }
+    await this.#door.close()
+  }
+
+  #choose(): Map<string, number> {
+    const ids = [...this.#versions.keys()]
+    const chosen = new Map<string, number>()
+    const amount = 1 + this.#random.below(4)
+    while (chosen.size < amount) {
+      const id = ids[this.#random.below(ids.length)] as string
+      chosen.set(id, this.#versions.get(id) as number)
+    }
+    return chosen
+  }
+
+  async #transaction(tx: Tx, chosen: ReadonlyMap<string, number>): Promise<void> {
+    for (const [id, version] of chosen) {
+      await tx.query("select from transition($1, 'taken_over', $2, $3, '{}', 'g2')", [
+        id,
+        version,
+        randomUUID(),
+      ])
+    }
+    if (this.#random.chance(0.02)) await sleep(20)
+    if (this.#random.chance(0.3)) await tx.query("select set_config('app.org_id', '', true)")
+    if (this.#random.chance(0.06)) throw new ChangedMyMind('rolled back on purpose')
+  }
+}
+
+class Reader {
+  #holes = 0
+  #read = 0
+  #outOfOrder = 0
+  #ending = false
+  readonly #client: Client
+  readonly #cursors = Array.from({ length: PARTITIONS }, () => 0)
+  readonly #versions = new Map<string, number>()
+
+  constructor(client: Client) {
+    this.#client = client
+  }
+
+  get tally() {
+    return { read: this.#read, holes: this.#holes, outOfOrder: this.#outOfOrder }
+  }
+
+  lastLook(): void {
+    this.#ending = true
+  }
+
+  /** What was written before the run is read first and not counted. */
+  async follow(): Promise<void> {
+    await this.#look()
+    this.#read = 0
+    for (;;) {
+      const last = this.#ending
+      if ((await this.#look()) > 0) continue
+      if (last) return
+      await sleep(5)
+    }
+  }
+
+  async #look(): Promise<number> {
+    const { rows } = await this.#client.query<Row>(
+      `select o.partition, o.position, e.migration_id, e.version
+       from outbox o join migration_event e on e.org_id = o.org_id and e.id = o.event_id
+       where o.position > ($1::bigint[])[o.partition + 1] order by o.partition, o.position`,
+      [this.#cursors],
+    )
+    for (const { partition, position, migration_id: id, version } of rows) {
+      if (Number(position) !== (this.#cursors[partition] ?? 0) + 1) this.#holes++
+      this.#cursors[partition] = Number(position)
+      if (version !== (this.#versions.get(id) ?? 0) + 1) this.#outOfOrder++
+      this.#versions.set(id, version)
+    }
+    this.#read += rows.length
+    return rows.length
+  }
+}
+
+interface Row {
+  readonly partition: number
+  readonly position: string
+  readonly migration_id: string
+  readonly version: number
+}
+
+/** Positions from a sequence at insert, as an ordinary outbox has them: the reader must notice. */
+export const PLAIN_SEQUENCE = `
+  create sequence plain start 1000000;
+  grant usage on sequence plain to sensei_log_writer;
+  create function number_plainly() returns trigger
+    language plpgsql security definer set search_path = public, pg_temp as $$ begin
+      insert into outbox (org_id, partition, position, event_id)
+      values (new.org_id, new.partition, nextval('plain'), new.id);
+      return null;
+    end $$;
+  alter function number_plainly() owner to sensei_log_writer;
+  drop trigger number_events on migration_event;
+  create trigger number_plainly after insert on migration_event for each row execute function number_plainly()`
+
+/** Without its own rights the trigger fails, and with it every commit. */
+export const NOT_DEFINER = 'alter function number_events() security invoker'
+
+async function main(): Promise<void> {
+  const seed = Number(process.env.SEED ?? Math.floor(Math.random() * 1e9))
+  for (const version of [18, 15] as const) {
+    const result = await run({ version, events: 200_000, writers: 16, seed })
+    process.stdout.write(`${JSON.stringify({ proof: 'G2 positions', version, seed, ...result })}\n`)
+    const lost = result.events - result.read
+    if (result.holes + result.outOfOrder + lost !== 0) process.exitCode = 1
+  }
+  const control = await run({
+    version: 18,
+    events: 4_000,
+    writers: 8,
+    seed,
+    sabotage: PLAIN_SEQUENCE,
+  })
+  process.stdout.write(`${JSON.stringify({ control: 'a plain sequence', ...control })}\n`)
+  if (control.holes === 0) process.exitCode = 1
+  process.exit()
+}
+
+if (import.meta.main) await main()
