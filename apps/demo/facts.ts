@@ -13,8 +13,10 @@ export interface ShopFacts {
   readonly virtualTables: readonly string[]
   readonly shadowTables: readonly string[]
   readonly oddities: ShopOddities
-  /** The losses that this file forces on any exact migration, as `--accept-loss` takes them. */
+  /** The losses that this file forces on any honest migration, as `--accept-loss` takes them. */
   readonly losses: readonly string[]
+  /** How many rows each of them touches. */
+  readonly lossRows: Readonly<Record<string, number>>
 }
 
 export interface ShopOddities {
@@ -68,4 +70,21 @@ export function noOddities(): ShopOddities {
     integersBeyondDouble: 0,
     sequences: { user: 0, order: 0 },
   }
+}
+
+/** A value that needs no change is no loss: ISO dates, instants in UTC, and texts in a column that becomes text. */
+export function lossRowsOf(products: number, oddities: ShopOddities): Record<string, number> {
+  const { birthdays, impossibleShipDates, paymentOffsets, stockTexts, stockNulls } = oddities
+  const { Z: _unchanged, ...shifted } = paymentOffsets
+  return {
+    'date-formats-unified:user.birthday': birthdays.slashed + birthdays.dotted,
+    'invalid-date-to-null:order.ship_date': sum(impossibleShipDates),
+    'mixed-to-text:Product.stock': products - stockTexts - stockNulls,
+    'orphans-not-valid:review.review_productId_fkey': oddities.orphanReviews,
+    'timestamp-offset:payment.paid_at': sum(shifted),
+  }
+}
+
+export function sum(counts: Readonly<Record<string, number>>): number {
+  return Object.values(counts).reduce((all, count) => all + count, 0)
 }

@@ -1,7 +1,7 @@
 import { open, readFile, rename, rm } from 'node:fs/promises'
 import { DatabaseSync } from 'node:sqlite'
 import { fillCatalogue } from './catalogue.ts'
-import type { ShopFacts } from './facts.ts'
+import { lossRowsOf, type ShopFacts, sum } from './facts.ts'
 import { Filling } from './filling.ts'
 import { fillOperations } from './operations.ts'
 import { fillPeople } from './people.ts'
@@ -63,12 +63,13 @@ function sqlBeside(name: string): Promise<string> {
 
 function factsOf(path: string, seed: number, scale: number, filling: Filling): ShopFacts {
   const { [VIRTUAL_TABLE]: _indexed, ...tables } = filling.tables
+  const lossRows = lossRowsOf(tables['Product'] ?? 0, filling.oddities)
   return {
     path,
     seed,
     scale,
     tables,
-    rows: Object.values(tables).reduce((sum, rows) => sum + rows, 0),
+    rows: sum(tables),
     views: { portable: ['category_path', 'order_size'], sqliteOnly: ['sales_by_month'] },
     triggers: ['order_status_logged'],
     virtualTables: [VIRTUAL_TABLE],
@@ -76,12 +77,7 @@ function factsOf(path: string, seed: number, scale: number, filling: Filling): S
       (part) => `${VIRTUAL_TABLE}_${part}`,
     ),
     oddities: filling.oddities,
-    losses: [
-      'date-formats-unified:user.birthday',
-      'invalid-date-to-null:order.ship_date',
-      'mixed-to-text:Product.stock',
-      'orphans-not-valid:review.review_productId_fkey',
-      'timestamp-offset:payment.paid_at',
-    ],
+    losses: Object.keys(lossRows),
+    lossRows,
   }
 }

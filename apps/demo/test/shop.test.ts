@@ -181,6 +181,18 @@ describe('the oddities of values are there in the numbers given', () => {
   })
 })
 
+test('the losses that the demo accepts are few, and each touches the rows it says', () => {
+  const rows = (where: string) => count(`select count(*) from ${where}`)
+  expect(facts.lossRows).toEqual({
+    'date-formats-unified:user.birthday': rows(`"user" where birthday not like '____-__-__'`),
+    'invalid-date-to-null:order.ship_date': rows('"order" where date(ship_date) is not ship_date'),
+    'mixed-to-text:Product.stock': rows(`"Product" where typeof(stock) = 'integer'`),
+    'orphans-not-valid:review.review_productId_fkey': rows(`pragma_foreign_key_check('review')`),
+    'timestamp-offset:payment.paid_at': rows(`payment where paid_at not like '%Z'`),
+  })
+  expect(facts.losses).toEqual(Object.keys(facts.lossRows))
+})
+
 describe('the oddities of the schema are there', () => {
   test('orphans are the only broken references', () => {
     const broken = shop.prepare('pragma foreign_key_check').all()
