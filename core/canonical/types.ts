@@ -3,6 +3,8 @@
  * definition of docs/canonical.md section 1; how a value is read is each witness's own affair.
  */
 
+import type { ColumnMapping, Conversion } from '../plan.ts'
+
 export type Tag = 'i' | 'b' | 'f' | 'd' | 't' | 'x' | 'D' | 'T' | 'z' | 'h' | 'u' | 'j' | 'J' | 'v' | 'p'
 
 export interface CanonicalType {
@@ -83,4 +85,31 @@ export function canonicalType(spelled: string): CanonicalType | null {
 /** `char` and `character` mean char(1); `bpchar` has no length. */
 function bareChar(name: string, spelling: string): boolean {
   return name === 'bpchar' && spelling !== 'bpchar'
+}
+
+/** The tags that each conversion leads to (docs/canonical.md section 4). */
+const CONVERTED: Readonly<Record<Conversion, string>> = {
+  integer: 'id',
+  boolean: 'b',
+  real: 'f',
+  decimal: 'd',
+  text: 't',
+  'text-strip-nul': 't',
+  'text-replace-invalid': 't',
+  'any-as-text': 't',
+  bytes: 'x',
+  'any-as-bytes': 'x',
+  date: 'D',
+  timestamp: 'T',
+  timestamptz: 'z',
+  time: 'h',
+  json: 'jt',
+  jsonb: 'J',
+  uuid: 'u',
+}
+
+/** True where the source's values have a canonical form in the column's type that the page defines. */
+export function isComparable(column: Pick<ColumnMapping, 'conversion' | 'type'>): boolean {
+  const type = canonicalType(column.type)
+  return type !== null && CONVERTED[column.conversion].includes(type.tag)
 }

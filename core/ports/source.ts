@@ -8,12 +8,15 @@ import type { Json } from '../json.ts'
 import type { TableMapping } from '../plan.ts'
 import type { RawCell } from '../receipt.ts'
 import type { Snapshot } from '../snapshot.ts'
-import type { Survey } from '../survey.ts'
-import type { Witness } from './witness.ts'
+import type { Engine, Survey } from '../survey.ts'
+import type { SourceWitness } from './witness.ts'
 
 export interface Source {
+  readonly engine: Engine
   /** The URL without its secrets. */
   readonly url: string
+  /** Of the server, or of the library that reads the file. */
+  version(): Promise<string>
   /** A digest that tells whether two URLs name the same database (system identity, not spelling). */
   identity(): Promise<string>
   /**
@@ -25,7 +28,7 @@ export interface Source {
   snapshotLives(snapshot: Snapshot): Promise<boolean>
   openSurveyor(snapshot: Snapshot): Promise<Surveyor>
   openReader(snapshot: Snapshot): Promise<SourceReader>
-  openWitness(snapshot: Snapshot): Promise<Witness>
+  openWitness(snapshot: Snapshot): Promise<SourceWitness>
   /** Removes what the snapshot holds (the private copy). Idempotent. */
   dropSnapshot(snapshot: Snapshot): Promise<void>
 }

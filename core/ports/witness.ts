@@ -4,6 +4,7 @@
  */
 import type { Json } from '../json.ts'
 import type { TableMapping } from '../plan.ts'
+import type { RawCell } from '../receipt.ts'
 
 export interface Witness {
   /** Names the point in time that is read; a second witness opened with it, in another thread, sees the same. */
@@ -17,6 +18,15 @@ export interface Witness {
   /** Runs one read-only query under a time limit; every value as text the engine's own way, typed by `kind`. */
   query(sql: string, limits: QueryLimits): Promise<QueryResult>
   close(): Promise<void>
+}
+
+/** The source's witness can also tell which of its rows a reject is. */
+export interface SourceWitness extends Witness {
+  /**
+   * The canonical row of the stored cells that a reject keeps, or null where the plan's conversion rejects them. Exact in
+   * its key; elsewhere only as exact as the cells were kept.
+   */
+  rowOf(table: TableMapping, cells: readonly RawCell[]): Uint8Array | null
 }
 
 export interface CanonicalBatch {

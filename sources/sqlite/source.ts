@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto'
 import { realpathSync, statSync } from 'node:fs'
 import { SenseiError } from '@sensei/core/errors'
 import type { SnapshotOptions, Source, SourceReader, Surveyor } from '@sensei/core/ports/source'
-import type { Witness } from '@sensei/core/ports/witness'
+import type { SourceWitness } from '@sensei/core/ports/witness'
 import type { Snapshot } from '@sensei/core/snapshot'
 import { openReadOnly } from './open.ts'
 import { openSqliteReader } from './reader/reader.ts'
@@ -53,7 +53,7 @@ class SqliteSource implements Source {
     return openSqliteReader(located(snapshot))
   }
 
-  async openWitness(snapshot: Snapshot): Promise<Witness> {
+  async openWitness(snapshot: Snapshot): Promise<SourceWitness> {
     located(snapshot)
     const { openSqliteWitness } = await import('./witness/witness.ts')
     return openSqliteWitness(snapshot)

@@ -3,7 +3,7 @@
  * docs/canonical.md section 4 and sharing nothing with the reader that feeds the copy.
  */
 import type { CellBuffer } from '@sensei/core/canonical/cells'
-import { type CanonicalType, canonicalType } from '@sensei/core/canonical/types'
+import { type CanonicalType, canonicalType, isComparable } from '@sensei/core/canonical/types'
 import { SenseiError } from '@sensei/core/errors'
 import type { ColumnMapping, Conversion } from '@sensei/core/plan'
 import type { TextFormat } from '@sensei/core/survey'
@@ -25,39 +25,12 @@ const NOTHING: Converter = { integer: UNFIT, real: UNFIT, text: UNFIT, blob: UNF
 
 export function converterOf(column: ColumnMapping): Converter {
   const type = canonicalType(column.type)
-  if (type === null || !INTO[column.conversion].includes(type.tag)) {
+  if (type === null || !isComparable(column)) {
     throw new SenseiError('PLAN_INVALID', `column "${column.target}": no ${column.conversion} becomes ${column.type} in a way that can be compared`, {
       details: { column: column.target },
     })
   }
   return MAKERS[column.conversion](type, column)
-}
-
-/** True where values of the column have a canonical form that both sides can compute. */
-export function isComparable(column: ColumnMapping): boolean {
-  const type = canonicalType(column.type)
-  return type !== null && INTO[column.conversion].includes(type.tag)
-}
-
-/** The tags that a conversion can lead to. */
-const INTO: Readonly<Record<Conversion, string>> = {
-  integer: 'id',
-  boolean: 'b',
-  real: 'f',
-  decimal: 'd',
-  text: 't',
-  'text-strip-nul': 't',
-  'text-replace-invalid': 't',
-  'any-as-text': 't',
-  bytes: 'x',
-  'any-as-bytes': 'x',
-  date: 'D',
-  timestamp: 'T',
-  timestamptz: 'z',
-  time: 'h',
-  json: 'jt',
-  jsonb: 'J',
-  uuid: 'u',
 }
 
 type Maker = (type: CanonicalType, column: ColumnMapping) => Converter
@@ -67,7 +40,7 @@ const MAKERS: Readonly<Record<Conversion, Maker>> = {
   boolean: () => ({ ...NOTHING, integer: (out, value) => ascii(out, 'b', value === 0n ? 'f' : value === 1n ? 't' : null) }),
   real: (type) => realConverter(type),
   decimal: (type, column) => decimalConverter(type, column.fidelity === 'lossy'),
-  text: (type) => ({ ...NOTHING, text: (out, bytes) => putText(out, type, bytes) }),
+  text: (type, column) => ({ ...NOTHING, text: (out, bytes) => (isLeft(column) || isStorable(bytes)) && putText(out, type, bytes, true) }),
   'text-strip-nul': (type) => ({ ...NOTHING, text: (out, bytes) => putText(out, type, withoutNul(bytes)) }),
   'text-replace-invalid': (type) => ({ ...NOTHING, text: (out, bytes) => putText(out, type, replaceInvalid(bytes)) }),
   'any-as-text': (type) => ({
@@ -108,9 +81,11 @@ const MAKERS: Readonly<Record<Conversion, Maker>> = {
       const time = readTime(text)
       return ascii(out, 'h', time && spellTime(time, type.size))
     }),
-  json: (type) => ({
+  json: (type, column) => ({
     ...NOTHING,
-    text: (out, bytes) => isStorable(bytes) && isJson(utf8(bytes)) && (type.tag === 'j' ? cell(out, 'j', bytes) : putText(out, type, bytes)),
+    text: (out, bytes) =>
+      (isLeft(column) || (isStorable(bytes) && isJson(utf8(bytes)))) &&
+      (type.tag === 'j' ? cell(out, 'j', bytes) : putText(out, type, bytes, true)),
   }),
   jsonb: () => ({
     ...NOTHING,
@@ -189,8 +164,16 @@ function putDecimal(out: CellBuffer, value: Decimal | null): boolean {
   return ascii(out, 'd', value && spell(value))
 }
 
-function putText(out: CellBuffer, type: CanonicalType, bytes: Uint8Array): boolean {
-  if (!isStorable(bytes)) return false
+/**
+ * Where an unfit text means a rejected row, PostgreSQL's own refusal of it is enough: its bytes equal nothing in the
+ * target, and its reject has to explain them. The fast path cannot check it, so nor does the exact one.
+ */
+function isLeft(column: ColumnMapping): boolean {
+  return column.unfit === 'reject'
+}
+
+function putText(out: CellBuffer, type: CanonicalType, bytes: Uint8Array, checked = false): boolean {
+  if (!checked && !isStorable(bytes)) return false
   const kept = type.name === 'bpchar' ? withoutBlanksAtEnd(bytes) : bytes
   if (type.size !== null && characters(kept) > type.size) return false
   return cell(out, 't', kept)

@@ -5,22 +5,24 @@
 import type { DatabaseSync } from 'node:sqlite'
 import type { Json } from '@sensei/core/json'
 import { comparedColumns, type TableMapping } from '@sensei/core/plan'
-import type { Aggregate, CanonicalBatch, QueryLimits, QueryResult, Witness } from '@sensei/core/ports/witness'
+import type { Aggregate, CanonicalBatch, QueryLimits, QueryResult, SourceWitness } from '@sensei/core/ports/witness'
+import type { RawCell } from '@sensei/core/receipt'
 import type { Snapshot } from '@sensei/core/snapshot'
 import { openReadOnly } from '../open.ts'
 import { aggregateTable } from './aggregates.ts'
 import { converterOf } from './convert.ts'
+import { keptRow } from './kept-row.ts'
 import { runQuery } from './query.ts'
 import { scanTable } from './scan.ts'
 import { rowidAlias, splitRowids } from './split.ts'
 
-export async function openSqliteWitness(snapshot: Snapshot): Promise<Witness> {
+export async function openSqliteWitness(snapshot: Snapshot): Promise<SourceWitness> {
   const database = openReadOnly(snapshot.location)
   const encoding = String(database.prepare('pragma encoding').get()?.['encoding'])
   return new SqliteWitness(snapshot, database, encoding)
 }
 
-class SqliteWitness implements Witness {
+class SqliteWitness implements SourceWitness {
   readonly snapshot: string
   readonly #path: string
   readonly #database: DatabaseSync
@@ -51,6 +53,10 @@ class SqliteWitness implements Witness {
 
   query(sql: string, limits: QueryLimits): Promise<QueryResult> {
     return runQuery(this.#path, sql, limits)
+  }
+
+  rowOf(table: TableMapping, cells: readonly RawCell[]): Uint8Array | null {
+    return keptRow(table, cells, this.#encoding)
   }
 
   async close(): Promise<void> {

@@ -1,0 +1,26 @@
+/** Threads that scan ranges of tables and condense them to buckets, each with a witness of its own on the shared snapshot. */
+import type { BucketTable } from '../canonical/buckets.ts'
+import type { Json } from '../json.ts'
+import type { TableMapping } from '../plan.ts'
+import type { Snapshot } from '../snapshot.ts'
+import type { TargetView } from './witness.ts'
+
+export interface Scanners {
+  /** How many ranges are scanned at the same time. */
+  readonly threads: number
+  /** The buckets of one range; waits while all threads are busy. */
+  scan(request: ScanRequest): Promise<BucketTable>
+  close(): Promise<void>
+}
+
+/** From which point in time of which side. */
+export type ScanView =
+  | { readonly side: 'source'; readonly snapshot: Snapshot }
+  | { readonly side: 'target'; readonly view: Required<TargetView> }
+
+export interface ScanRequest {
+  readonly from: ScanView
+  readonly table: TableMapping
+  readonly range: Json
+  readonly bits: number
+}
