@@ -1,0 +1,73 @@
+import { freshDatabase, server } from '@sensei/contracts/servers'
+import { type Client, type ConnectionSettings, connect } from '@sensei/postgres/connection'
+import { migrate, readMigrations } from '@sensei/postgres/migrate'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+
+describe.each([18, 15] as const)('the migration runner on PostgreSQL %i', (version) => {
+  let admin: ConnectionSettings
+  let client: Client
+  let drop: () => Promise<void>
+
+  beforeEach(async () => {
+    const address = await server(version)
+    const fresh = await freshDatabase(address)
+    const { host, port, user, password } = address
+    admin = { host, port, user, password, database: fresh.name }
+    client = await connect(admin)
+    drop = fresh.drop
+  })
+  afterEach(async () => {
+    await client.end()
+    await drop()
+  })
+
+  test('applies every file once, in order, and records its checksum', async () => {
+    const files = await readMigrations()
+    expect(await migrate(client)).toEqual(files.map((file) => file.name))
+    expect(await migrate(client)).toEqual([])
+    const { rows } = await client.query(
+      `select migration_name, checksum, finished_at is not null as finished, applied_steps_count
+       from _prisma_migrations order by migration_name`,
+    )
+    expect(rows).toEqual(
+      files.map((file) => ({
+        migration_name: file.name,
+        checksum: file.checksum,
+        finished: true,
+        applied_steps_count: 1,
+      })),
+    )
+  })
+
+  test('two processes that migrate at once apply each file once', async () => {
+    const second = await connect(admin)
+    const applied = await Promise.all([migrate(client), migrate(second)])
+    await second.end()
+    expect(applied.flat()).toHaveLength((await readMigrations()).length)
+  })
+
+  test('an edited file is refused', async () => {
+    await migrate(client)
+    const edited = (await readMigrations()).map((file, index) =>
+      index === 1 ? { ...file, checksum: 'f'.repeat(64) } : file,
+    )
+    await expect(migrate(client, edited)).rejects.toMatchObject({
+      code: 'CONTROL_VERSION',
+      message: expect.stringContaining('edited'),
+    })
+  })
+
+  test('a database of a newer version is refused', async () => {
+    await migrate(client)
+    const older = (await readMigrations()).slice(0, -1)
+    await expect(migrate(client, older)).rejects.toMatchObject({ code: 'CONTROL_VERSION' })
+  })
+
+  test('a migration that fails leaves nothing of itself', async () => {
+    const broken = { name: '0001_broken', checksum: 'x', sql: 'create table half (); select 1 / 0' }
+    await expect(migrate(client, [broken])).rejects.toMatchObject({ code: 'CONTROL_VERSION' })
+    const { rows } = await client.query("select to_regclass('half') as half")
+    expect(rows).toEqual([{ half: null }])
+    expect((await client.query('select from _prisma_migrations')).rowCount).toBe(0)
+  })
+})
