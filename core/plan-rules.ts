@@ -18,8 +18,9 @@ export function planProblem(plan: Plan): string | null {
   if (twice !== null) return `${shown(twice)} is mapped twice`
   const relation = relationProblem(plan)
   if (relation !== null) return relation
+  const byTarget = new Map(plan.tables.map((table) => [table.target, table]))
   for (const table of plan.tables) {
-    const problem = tableProblem(plan, table)
+    const problem = tableProblem(byTarget, table)
     if (problem !== null) return `in table ${shown(table.source)}: ${problem}`
   }
   return null
@@ -40,7 +41,9 @@ function relationProblem(plan: Plan): string | null {
   return twice === null ? null : `the name ${shown(twice)} is given to two objects of the target`
 }
 
-function tableProblem(plan: Plan, table: TableMapping): string | null {
+type Tables = ReadonlyMap<string, TableMapping>
+
+function tableProblem(plan: Tables, table: TableMapping): string | null {
   const targets = table.columns.map((column) => column.target)
   const sources = table.columns.flatMap((column) => (column.source === null ? [] : [column.source]))
   const twice = firstTwice(targets) ?? firstTwice(sources)
@@ -65,7 +68,7 @@ function keyProblem(table: TableMapping): string | null {
   return repeated === undefined ? null : `a key names the column ${shown(repeated)} twice`
 }
 
-function constraintProblem(plan: Plan, table: TableMapping): string | null {
+function constraintProblem(plan: Tables, table: TableMapping): string | null {
   const names = [
     ...table.uniques.map((unique) => unique.name),
     ...(table.primary_key === null ? [] : [table.primary_key.name]),
@@ -75,7 +78,7 @@ function constraintProblem(plan: Plan, table: TableMapping): string | null {
   const twice = firstTwice(names)
   if (twice !== null) return `two of its constraints have the name ${shown(twice)}`
   for (const key of table.foreign_keys) {
-    const parent = plan.tables.find((candidate) => candidate.target === key.references.table)
+    const parent = plan.get(key.references.table)
     const columns = parent?.columns.map((column) => column.target) ?? []
     if (key.references.columns.some((name) => !columns.includes(name))) {
       return `the foreign key ${shown(key.name)} refers to columns that are not in the plan`

@@ -58,5 +58,5 @@ export function columnValue(column: ColumnDraft, sql: string): Value {
     return refuse(`it reads ${displayName(column.source.name)}, some of whose values become NULL`)
   }
   const collation = collationOf(column.source.collation)
-  return { sql, kind: kindOf(column), collation, literal: null, aggregated: false }
+  return { sql, kind: kindOf(column), collation, collated: false, literal: null, aggregated: false }
 }

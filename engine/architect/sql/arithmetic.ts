@@ -1,43 +1,41 @@
 /** Operators that make numbers and texts. */
 import { refuse } from './refuse.ts'
-import { asNumber, asText, type Context, type Kind, type Value, value } from './value.ts'
+import { asNumber, asText, type Kind, type Value, value } from './value.ts'
 
 export type Arithmetic = '+' | '-' | '*' | '/' | '%' | '&' | '|'
 
-export function arithmetic(operator: Arithmetic, left: Value, right: Value, context: Context): Value {
+/** SQLite's numbers are 64-bit integers and doubles; on anything else it counts with doubles, and so does the translation. */
+export function arithmetic(operator: Arithmetic, left: Value, right: Value): Value {
   const [a, b] = [asNumber(left), asNumber(right)]
   const integers = a.kind === 'integer' && b.kind === 'integer'
   if (!integers && ['%', '&', '|'].includes(operator)) {
     return refuse(`${operator} on numbers that are no integers means something else in PostgreSQL`)
   }
-  if (operator === '/' || operator === '%') return division(operator, a, b, context)
-  const kind = resultKind(a, b, context)
-  return value(`(${widened(a, kind)} ${operator} ${widened(b, kind)})`, kind, [a, b])
+  const kind: Kind = integers ? 'integer' : 'float'
+  const divides = operator === '/' || operator === '%'
+  const divisor = divides ? divisorOf(a, b, kind) : widened(b, kind)
+  return value(`(${widened(a, kind)} ${operator} ${divisor})`, kind, [a, b])
 }
 
 /** SQLite answers NULL to a division by zero, where PostgreSQL fails. */
-function division(operator: '/' | '%', a: Value, b: Value, context: Context): Value {
-  const kind = resultKind(a, b, context)
-  const safe = (sql: string, zero: string): string =>
-    b.literal !== null && Number(b.literal) !== 0 ? sql : `nullif(${sql}, ${zero})`
-  if (kind === 'integer') return value(`(${widened(a, kind)} ${operator} ${safe(b.sql, '0')})`, kind, [a, b])
-  const asDouble = (operand: Value): string => `(${operand.sql})::float8`
-  return value(`(${asDouble(a)} / ${safe(asDouble(b), '0')})`, 'float', [a, b])
+function divisorOf(a: Value, b: Value, kind: Kind): string {
+  const whole = (operand: Value): boolean => isDecimalColumn(operand) || operand.kind === 'integer'
+  if (kind === 'float' && whole(a) && whole(b)) {
+    return refuse('SQLite divides whole decimals as integers, and the others as doubles')
+  }
+  const sql = widened(b, kind)
+  return b.literal !== null && Number(b.literal) !== 0 ? sql : `nullif(${sql}, 0)`
+}
+
+/** A column of decimals holds integers too, wherever a value is whole. */
+function isDecimalColumn(operand: Value): boolean {
+  return operand.kind === 'numeric' && operand.literal === null
 }
 
 /** SQLite counts in 64 bits whatever the literal; a small literal of PostgreSQL has 32. */
 function widened(operand: Value, kind: Kind): string {
   if (kind === 'integer') return operand.literal === null ? operand.sql : `${operand.sql}::bigint`
-  return kind === 'float' && operand.kind !== 'float' ? `(${operand.sql})::float8` : operand.sql
-}
-
-function resultKind(a: Value, b: Value, context: Context): Kind {
-  if (a.kind === 'integer' && b.kind === 'integer') return 'integer'
-  const exact = [a, b].some((operand) => operand.kind === 'numeric' && operand.literal === null)
-  if (context.strict && exact) {
-    return refuse('SQLite counts with doubles where PostgreSQL counts with decimals, and the last digit may differ')
-  }
-  return exact && a.kind !== 'float' && b.kind !== 'float' ? 'numeric' : 'float'
+  return operand.kind === 'float' ? operand.sql : `(${operand.sql})::float8`
 }
 
 export function concatenate(left: Value, right: Value): Value {

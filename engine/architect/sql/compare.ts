@@ -43,10 +43,12 @@ function alignBooleans(left: Value, right: Value): readonly [string, string] {
 
 function alignNumbers(left: Value, right: Value, context: Context): readonly [string, string] {
   const kinds = new Set([left.kind, right.kind])
-  const literals = left.literal !== null || right.literal !== null
-  if (kinds.size === 1 || literals) return [left.sql, right.sql]
+  if (kinds.size === 1 || left.literal !== null || right.literal !== null) return [left.sql, right.sql]
   if (kinds.has('integer') && kinds.has('numeric')) return [left.sql, right.sql]
-  if (context.strict) return refuse('it compares an exact with a floating point number')
+  if (context.strict && kinds.has('integer')) {
+    return refuse('it compares an integer with a floating point number, which PostgreSQL would round it to')
+  }
+  // A decimal is a double in SQLite, and a double is compared with a double.
   const asDouble = (operand: Value): string => (operand.kind === 'float' ? operand.sql : `(${operand.sql})::float8`)
   return [asDouble(left), asDouble(right)]
 }
@@ -86,8 +88,14 @@ function isDate(content: string): boolean {
   return new Date(`${content}T00:00:00Z`).toISOString().startsWith(content)
 }
 
+/** An explicit collation before that of a column, and the left side before the right. */
+function collationOf(left: Value, right: Value): string {
+  const explicit = [left, right].find((operand) => operand.collated)
+  return explicit?.collation ?? left.collation ?? right.collation ?? 'BINARY'
+}
+
 function alignTexts(operator: Comparison, left: Value, right: Value): readonly [string, string] {
-  const collation = left.collation ?? right.collation ?? 'BINARY'
+  const collation = collationOf(left, right)
   const text = (operand: Value): string => (operand.kind === 'uuid' ? `(${operand.sql})::text` : operand.sql)
   if (collation === 'NOCASE') {
     return [`lower(${text(left)} collate "C")`, `lower(${text(right)} collate "C")`]

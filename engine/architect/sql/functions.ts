@@ -1,7 +1,10 @@
 /** The functions that mean the same on both sides, or can be made to. All others are refused. */
 import { compare } from './compare.ts'
 import { refuse } from './refuse.ts'
-import { asBoolean, asNumber, asText, type Context, type Kind, type Value, value } from './value.ts'
+import { asBoolean, asNumber, asText, type Context, type Kind, literal, type Value, value } from './value.ts'
+
+/** The one form of a value that is always NULL, so that PostgreSQL gives it the type that its surroundings need. */
+export const NULL: Value = literal('null', 'null', 'null')
 
 type Translate = (args: readonly Value[], context: Context) => Value
 
@@ -42,12 +45,15 @@ const FUNCTIONS: Readonly<Record<string, Translate>> = {
   nullif: (args, context) => {
     const [left, right] = [first(args, 2), args[1] ?? first(args, 2)]
     const same = compare('=', left, right, context).sql
+    if (left.kind === 'null') return NULL
     return value(`(case when ${same} then null else ${left.sql} end)`, left.kind, args)
   },
   iif: (args) => conditional(args),
   if: (args) => conditional(args),
   replace: (args) => {
     const texts = [first(args, 3), ...args.slice(1)].map((argument) => onlyText(argument).sql)
+    // An empty pattern makes SQLite ignore a NULL replacement.
+    if (!args[1]?.literal) return refuse('replace is translated for a pattern that is written out')
     return value(`replace(${texts.join(', ')})`, 'text', args)
   },
   instr: (args) => {
@@ -76,12 +82,14 @@ function onlyText(operand: Value): Value {
 function coalesce(args: readonly Value[]): Value {
   if (args.length < 2) return refuse('coalesce takes two values or more')
   const { kind, sqls } = unify(args)
-  return { ...value(`coalesce(${sqls.join(', ')})`, kind, args), collation: args[0]?.collation ?? null }
+  if (kind === 'null') return NULL
+  return value(`coalesce(${sqls.join(', ')})`, kind, args)
 }
 
 function conditional(args: readonly Value[]): Value {
   const condition = first(args, 3)
   const { kind, sqls } = unify(args.slice(1))
+  if (kind === 'null') return NULL
   return value(`(case when ${asBoolean(condition)} then ${sqls[0]} else ${sqls[1]} end)`, kind, args)
 }
 
@@ -99,7 +107,7 @@ function substring(args: readonly Value[]): Value {
 /** One kind for several values, as the branches of a case need. */
 export function unify(values: readonly Value[]): { readonly kind: Kind; readonly sqls: readonly string[] } {
   const kinds = new Set(values.map((each) => each.kind).filter((kind) => kind !== 'null'))
-  if (kinds.size === 0) return { kind: 'null', sqls: values.map((each) => each.sql) }
+  if (kinds.size === 0) return { kind: 'null', sqls: values.map(() => 'null') }
   const [only] = kinds
   if (kinds.size === 1 && only !== undefined) {
     if (only === 'other') return refuse('it passes on a value that the migration changes')

@@ -7,7 +7,7 @@ import { callAggregate, isAggregate } from './aggregates.ts'
 import { arithmetic, concatenate, negate } from './arithmetic.ts'
 import { type Comparison, compare } from './compare.ts'
 import { Cursor } from './cursor.ts'
-import { callFunction, unify } from './functions.ts'
+import { callFunction, NULL, unify } from './functions.ts'
 import { parseExpression } from './parse-expression.ts'
 import { refuse } from './refuse.ts'
 import type { CaseExpression, Expression } from './syntax.ts'
@@ -34,7 +34,7 @@ export function translate(expression: Expression, context: Context): Value {
     case 'blob':
       return literal(`'\\x${expression.text}'::bytea`, 'bytes', expression.text)
     case 'null':
-      return literal('null', 'null', 'null')
+      return NULL
     case 'boolean':
       return literal(String(expression.value), 'boolean', expression.value ? '1' : '0')
     case 'now':
@@ -46,7 +46,7 @@ export function translate(expression: Expression, context: Context): Value {
     case 'minus':
       return negate(to(expression.operand))
     case 'plus':
-      return { ...to(expression.operand), collation: null }
+      return to(expression.operand)
     case 'invert':
       return invert(to(expression.operand))
     case 'binary':
@@ -121,7 +121,7 @@ function binary(
     case '>=':
       return compare(operator, left, right, context)
     default:
-      return arithmetic(operator, left, right, context)
+      return arithmetic(operator, left, right)
   }
 }
 
@@ -138,8 +138,10 @@ function is(expression: Extract<Expression, { kind: 'is' }>, to: To, context: Co
   return compare(operator, left, right, context)
 }
 
+/** The left side alone decides by which collation members are found. */
 function among(operand: Value, items: readonly Value[], negated: boolean, context: Context): Value {
-  const equal = items.map((item) => compare('=', operand, item, context).sql).join(' or ')
+  const sought = { ...operand, collation: operand.collation ?? 'BINARY', collated: true }
+  const equal = items.map((item) => compare('=', sought, item, context).sql).join(' or ')
   return condition(negated ? `(not (${equal}))` : `(${equal})`, [operand, ...items])
 }
 
@@ -167,6 +169,7 @@ function cases(expression: CaseExpression, to: To, context: Context): Value {
   const outcomes = [...expression.branches.map(({ then }) => then), expression.otherwise ?? { kind: 'null' as const }]
   const values = outcomes.map(to)
   const { kind, sqls } = unify(values)
+  if (kind === 'null') return NULL
   const branches = whens.map((when, at) => `when ${when} then ${sqls[at]}`).join(' ')
   const tested = expression.branches.map(({ when }) => to(when))
   return value(`(case ${branches} else ${sqls.at(-1)} end)`, kind, [...values, ...tested, ...(base === null ? [] : [base])])
@@ -193,5 +196,5 @@ function castToInteger(operand: Value, context: Context): Value {
 function collate(operand: Value, collation: string): Value {
   if (operand.kind !== 'text') return refuse('a collation on something that is no text')
   if (!['BINARY', 'NOCASE'].includes(collation)) return refuse(`the collation ${collation} has no equal in PostgreSQL`)
-  return { ...operand, collation }
+  return { ...operand, collation, collated: true }
 }

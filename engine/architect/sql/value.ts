@@ -22,6 +22,8 @@ export interface Value {
   readonly kind: Kind
   /** The collation by which SQLite compares it; null where the other side decides. */
   readonly collation: string | null
+  /** True where `collate` said it, which beats the collation of a column and reaches through functions. */
+  readonly collated: boolean
   /** The content of a literal, where a rule depends on it. */
   readonly literal: string | null
   /** True where the value passed through an aggregate or holds no column at all. */
@@ -30,11 +32,12 @@ export interface Value {
 
 export function value(sql: string, kind: Kind, parts: readonly Value[] = []): Value {
   const aggregated = parts.every((part) => part.aggregated)
-  return { sql, kind, collation: null, literal: null, aggregated }
+  const collation = parts.find((part) => part.collated)?.collation ?? null
+  return { sql, kind, collation, collated: collation !== null, literal: null, aggregated }
 }
 
 export function literal(sql: string, kind: Kind, content: string): Value {
-  return { sql, kind, collation: null, literal: content, aggregated: true }
+  return { sql, kind, collation: null, collated: false, literal: content, aggregated: true }
 }
 
 /** The way that the expression reads its columns, and how careful it has to be. */
