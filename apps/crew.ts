@@ -22,15 +22,20 @@ const WORKER = new URL('./roles/worker.ts', import.meta.url)
 
 export function localCrew(parts: CrewParts): Crew {
   return {
-    start: (assignment, count) => Promise.resolve(startHands(parts, assignment, count)),
+    start: (assignment, count, rowsDone) =>
+      Promise.resolve(startHands(parts, assignment, count, new Map(rowsDone))),
   }
 }
 
-function startHands(parts: CrewParts, assignment: Assignment, count: number): Hands {
+function startHands(
+  parts: CrewParts,
+  assignment: Assignment,
+  count: number,
+  rows: Map<string, number>,
+): Hands {
   const living = new Set<ChildProcess>()
   const { promise: trouble, reject } = Promise.withResolvers<never>()
   trouble.catch(() => undefined)
-  const rows = new Map<string, number>()
   let fruitless = 0
   let dismissed = false
 
@@ -39,6 +44,8 @@ function startHands(parts: CrewParts, assignment: Assignment, count: number): Ha
     living.add(child)
     const owner = `${hostname()}/${child.pid}`
     let lastWords = ''
+    // A send to a child that has just died is no fault: its exit is seen below.
+    child.on('error', () => undefined)
     child.on('message', (message: FromWorker) => {
       if (message.kind === 'ready') child.send({ ...parts.posting, owner, assignment } satisfies Posting)
       if (message.kind === 'failed') lastWords = message.message

@@ -5,7 +5,11 @@ import type { Journal } from '@sensei/core/ports/journal'
 import type { Source } from '@sensei/core/ports/source'
 import type { Target } from '@sensei/core/ports/target'
 import type { Tasks } from '@sensei/core/ports/tasks'
+import { type DataFolder, openDataFolder } from '@sensei/embedded/data-folder'
+import type { ControlPlane } from '@sensei/embedded/server'
 import type { ConnectionSettings } from '@sensei/postgres/connection'
+
+export type Environment = Readonly<Record<string, string | undefined>>
 
 /** How a process of ours reaches the control plane. A secret: it travels between processes, never through argv. */
 export interface ControlAddress {
@@ -18,6 +22,23 @@ export interface Control {
   readonly tasks: Tasks
   readonly doorbell: Doorbell
   close(): Promise<void>
+}
+
+/** The control plane of this machine: the embedded server, started or adopted. */
+export async function openControlPlane(env: Environment): Promise<ControlPlane> {
+  const { openControlPlane: open } = await import('@sensei/embedded/server')
+  return open(env['SENSEI_DATA_DIR'])
+}
+
+/** Where keys, private copies and the embedded server live; known without starting anything. */
+export function dataFolder(env: Environment): DataFolder {
+  return openDataFolder(env['SENSEI_DATA_DIR'])
+}
+
+/** A new database on the embedded server, in place of one of that name. Its URL is a secret. */
+export async function emptyDatabase(plane: Pick<ControlPlane, 'adminUrl'>, name: string): Promise<string> {
+  const { emptyDatabase: make } = await import('@sensei/embedded/demo-database')
+  return make(plane.adminUrl, name)
 }
 
 export async function openControl(address: ControlAddress): Promise<Control> {

@@ -1,12 +1,20 @@
 /** What a command of this machine works with: the control plane, and for a run the whole cast. */
 import type { Journal } from '@sensei/core/ports/journal'
 import type { Progress } from '@sensei/core/ports/progress'
+import type { Target } from '@sensei/core/ports/target'
 import type { Tasks } from '@sensei/core/ports/tasks'
-import { openControlPlane } from '@sensei/embedded/server'
+import { SenseiError } from '@sensei/core/errors'
+import type { ControlPlane } from '@sensei/embedded/server'
 import type { Cast } from '@sensei/engine/cast'
 import { localCrew } from './crew.ts'
 import { machineSigner } from './keys.ts'
-import { openControl, openSource, openTarget } from './pillars.ts'
+import {
+  type Environment,
+  openControl,
+  openControlPlane,
+  openSource,
+  openTarget,
+} from './pillars.ts'
 import { threadScanners } from './scanners.ts'
 import { TOOL } from './tool.ts'
 
@@ -18,6 +26,8 @@ export interface Session {
   /** Keys and private copies: 0700. */
   readonly privateFolder: string
   cast(parts: RunParts): Promise<OpenCast>
+  /** Refuses Sensei's own database; knows the secret of its own server. */
+  openTarget(url: string): Promise<Target>
   close(): Promise<void>
 }
 
@@ -29,10 +39,8 @@ export interface RunParts {
 
 export type OpenCast = Cast & { close(): Promise<void> }
 
-type Environment = Readonly<Record<string, string | undefined>>
-
 export async function openSession(env: Environment): Promise<Session> {
-  const plane = await openControlPlane(env['SENSEI_DATA_DIR'])
+  const plane = await openControlPlane(env)
   const address = { control: plane.control, orgId: plane.orgId }
   const control = await openControl(address)
   return {
@@ -40,9 +48,11 @@ export async function openSession(env: Environment): Promise<Session> {
     tasks: control.tasks,
     adminUrl: plane.adminUrl,
     privateFolder: plane.privateFolder,
-    cast: async ({ sourceUrl, targetUrl, progress }) => {
+    openTarget: (url) => openForeignTarget(plane, url),
+    cast: async ({ sourceUrl, targetUrl: given, progress }) => {
+      const targetUrl = withOwnSecret(given, plane.adminUrl)
       const source = await openSource(sourceUrl)
-      const target = await openTarget(targetUrl)
+      const target = await openForeignTarget(plane, targetUrl)
       const { journal, tasks, doorbell } = control
       const posting = { sourceUrl, targetUrl, control: address }
       const scanners = threadScanners({ sourceUrl, targetUrl })
@@ -69,4 +79,44 @@ export async function openSession(env: Environment): Promise<Session> {
       await plane.close()
     },
   }
+}
+
+/** Other databases of the embedded server may be targets; the one that keeps Sensei's own truth may not. */
+async function openForeignTarget(plane: ControlPlane, url: string): Promise<Target> {
+  const target = await openTarget(withOwnSecret(url, plane.adminUrl))
+  try {
+    await refuseOwn(plane, target)
+    return target
+  } catch (error) {
+    await target.close()
+    throw error
+  }
+}
+
+async function refuseOwn(plane: ControlPlane, target: Target): Promise<void> {
+  const { database } = plane.control
+  const found = await target.inspect()
+  if (found.database !== database) return
+  const url = new URL(plane.adminUrl)
+  url.pathname = `/${database}`
+  const own = await openTarget(url.href)
+  try {
+    if ((await own.inspect()).identity !== found.identity) return
+  } finally {
+    await own.close()
+  }
+  throw new SenseiError(
+    'URL_INVALID',
+    `Database ${database} on this server is where Sensei keeps its own records. Name another database.`,
+  )
+}
+
+/** A URL of a database on the embedded server, as it is kept, gets back the secret that only this machine has. */
+function withOwnSecret(url: string, adminUrl: string): string {
+  const admin = new URL(adminUrl)
+  const wanted = URL.parse(url)
+  const own = wanted?.host === admin.host && wanted.username === admin.username
+  if (wanted === null || !own || wanted.password !== '') return url
+  wanted.password = admin.password
+  return wanted.href
 }

@@ -26,7 +26,12 @@ export interface Cast {
 
 /** Worker processes of this machine. A dead one is replaced, its leases are given back at once. */
 export interface Crew {
-  start(assignment: Assignment, count: number): Promise<Hands>
+  /** `rowsDone`: rows in already, by source table, so that progress never begins at zero after a resume. */
+  start(
+    assignment: Assignment,
+    count: number,
+    rowsDone: ReadonlyMap<string, number>,
+  ): Promise<Hands>
 }
 
 export interface Hands {

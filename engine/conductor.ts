@@ -9,11 +9,11 @@
 import { isSenseiError, SenseiError } from '@sensei/core/errors'
 import type { State, Transition } from '@sensei/core/lifecycle'
 import type { Cast } from './cast.ts'
-import { Life } from './life.ts'
-import { holdMigration } from './lease.ts'
-import { outcomeOf } from './outcome.ts'
+import { Life } from './conductor/life.ts'
+import { holdMigration } from './conductor/lease.ts'
+import { outcomeOf } from './conductor/outcome.ts'
 import type { MigrationRequest, Outcome } from './request.ts'
-import { approve, carry, certify, plan, resume, start } from './steps.ts'
+import { approve, carry, certify, endSourcePass, plan, resume, start } from './conductor/steps.ts'
 
 /** What is done in each state; a state that is absent has nothing left to do. */
 const STEPS: Partial<Record<State, (life: Life) => Promise<void>>> = {
@@ -48,6 +48,7 @@ export async function conduct(
     await settle(life, error)
     return await outcomeOf(life, error)
   } finally {
+    await endSourcePass(life)
     await lease.release()
   }
 }

@@ -5,7 +5,7 @@ import { planHash } from '@sensei/core/plan-hash'
 import type { Progress } from '@sensei/core/ports/progress'
 import type { Source } from '@sensei/core/ports/source'
 import type { PreflightFinding, Target } from '@sensei/core/ports/target'
-import { drawPlan } from './draw.ts'
+import { drawPlan } from './conductor/draw.ts'
 import type { MigrationOptions } from './request.ts'
 
 export interface DraftCast {

@@ -22,6 +22,8 @@ export interface MigrationOptions {
   /** Differences reported in detail for each table; the rest are counted. */
   readonly differencesMax: number
   readonly queries: readonly QueryPair[]
+  /** The environment variables that held the URLs, if any: a resumed run asks them again for what is not kept. */
+  readonly urlsFrom: { readonly source: string | null; readonly target: string | null }
 }
 
 /** One question for both sides, compared as a multiset unless it orders. */

@@ -45,7 +45,7 @@ function mapTable(survey: Survey, draft: Draft, table: TableDraft, keys: Keys | 
 function mapColumn(draft: Draft, table: TableDraft, column: ColumnDraft, keys: Keys | undefined): ColumnMapping {
   const { decision, override } = column
   const inPrimary = keys?.primary?.columns.includes(column.target) ?? false
-  const identity = givesNumbers(table, column, inPrimary) ? { next: nextOf(table, column) } : null
+  const identity = givesNumbers(table, column, inPrimary) ? { next: nextOf(draft, table, column) } : null
   const generated = mapGenerated(draft, table, column)
   const withDefault = identity === null && column.source.generated === null && override?.withoutDefault !== true
   return {
@@ -75,12 +75,19 @@ function atLeastConverted(fidelity: ColumnMapping['fidelity']): ColumnMapping['f
 }
 
 /** One past whatever was handed out: by AUTOINCREMENT's own record, or by the largest value there is. */
-function nextOf(table: TableDraft, column: ColumnDraft): string {
+function nextOf(draft: Draft, table: TableDraft, column: ColumnDraft): string {
   const largest = BigInt(column.source.profile.integer?.max ?? '0')
   const recorded = BigInt(table.source.autoincrement?.next ?? '1')
   const next = largest + 1n > recorded ? largest + 1n : recorded
   if (next < 1n) return '1'
-  return (next > BIGINT_MAX ? BIGINT_MAX : next).toString()
+  if (next <= BIGINT_MAX) return next.toString()
+  draft.notes.findings.push({
+    code: 'identity-exhausted',
+    table: table.source.name,
+    column: column.source.name,
+    message: 'the largest number there is was handed out; the target cannot hand out another',
+  })
+  return BIGINT_MAX.toString()
 }
 
 const BIGINT_MAX = 2n ** 63n - 1n

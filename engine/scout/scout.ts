@@ -25,20 +25,32 @@ export async function takeSnapshot(
       id: crypto.randomUUID(),
       role: 'scout',
       owner,
-      state: { snapshot: snapshot as unknown as Json },
+      state: {
+        snapshot: snapshot as unknown as Json,
+        // Asked now: when the certificate is written the source may be gone.
+        source: { identity: await cast.source.identity(), version: await cast.source.version() },
+      },
       outcome: 'done',
     },
   ])
   return snapshot
 }
 
-/** The last snapshot written down, whether it still lives or not. */
-export async function knownSnapshot(journal: Journal, migrationId: string): Promise<Snapshot | null> {
+/** What the scout wrote down about the point in time that it took. */
+export interface Scouted {
+  readonly snapshot: Snapshot
+  readonly source: { readonly identity: string; readonly version: string }
+}
+
+export async function scouted(journal: Journal, migrationId: string): Promise<Scouted | null> {
   const agents = await journal.entries(migrationId, 'agent')
   const last = agents.findLast((entry) => entry.role === 'scout')
-  if (last === undefined) return null
-  const state = last.state as unknown as { snapshot?: Snapshot }
-  return state.snapshot ?? null
+  return last === undefined ? null : (last.state as unknown as Scouted)
+}
+
+/** The last snapshot written down, whether it still lives or not. */
+export async function knownSnapshot(journal: Journal, migrationId: string): Promise<Snapshot | null> {
+  return (await scouted(journal, migrationId))?.snapshot ?? null
 }
 
 export async function survey(

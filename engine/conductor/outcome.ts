@@ -5,8 +5,8 @@ import type { Plan, TableMapping } from '@sensei/core/plan'
 import type { Journal } from '@sensei/core/ports/journal'
 import type { Verdict, Verification } from '@sensei/core/verdict'
 import type { Life } from './life.ts'
-import type { Outcome, TableFailure, TableOutcome } from './request.ts'
-import { knownSnapshot } from './scout/scout.ts'
+import type { Outcome, TableFailure, TableOutcome } from '../request.ts'
+import { knownSnapshot } from '../scout/scout.ts'
 
 interface Counts {
   read: number

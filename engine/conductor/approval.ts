@@ -1,5 +1,5 @@
 /** What stands against a plan before any DDL: losses that nobody accepted, and what the target says. */
-import { unacceptedLosses } from './architect/losses.ts'
+import { unacceptedLosses } from '../architect/losses.ts'
 import { type ErrorCode, ERROR_CODES, SenseiError } from '@sensei/core/errors'
 import { lossName } from '@sensei/core/losses'
 import type { Plan } from '@sensei/core/plan'

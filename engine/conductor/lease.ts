@@ -4,7 +4,7 @@
  */
 import { isSenseiError, SenseiError } from '@sensei/core/errors'
 import { LEASE_MS, type LeasedTask, RENEW_MS, type Tasks } from '@sensei/core/ports/tasks'
-import type { MigrationRequest } from './request.ts'
+import type { MigrationRequest } from '../request.ts'
 
 export interface HeldMigration {
   /** Rejects once somebody else holds the migration. */

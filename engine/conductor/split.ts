@@ -3,7 +3,7 @@ import type { TableMapping } from '@sensei/core/plan'
 import type { SourceReader } from '@sensei/core/ports/source'
 import type { NewTask } from '@sensei/core/ports/tasks'
 import type { Load } from './carry.ts'
-import { chunkTask } from './chunk-task.ts'
+import { chunkTask } from '../worker/chunk-task.ts'
 
 const TASKS_AT_ONCE = 2_000
 /** The largest tables start first, so that the last ones to finish are small. */

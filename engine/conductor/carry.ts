@@ -49,7 +49,9 @@ async function loadAndFinish(
   failures: Failures,
 ): Promise<void> {
   const { cast, run } = load
-  const hands = await cast.crew.start({ run, snapshot: load.snapshot }, load.options.workers)
+  const assignment = { run, snapshot: load.snapshot }
+  const done = bySource(load.plan, await ledgerSums(load, (receipt) => receipt.rowsRead))
+  const hands = await cast.crew.start(assignment, load.options.workers, done)
   try {
     await Promise.race([hands.trouble, followTables(load, stale, failures)])
   } finally {
@@ -72,7 +74,7 @@ async function followTables(
       const tallies = await cast.tasks.byTarget(run.migrationId, 'chunk')
       const settled = tallies.filter((tally) => tally.waiting === 0 && open.has(tally.target))
       if (settled.length === 0) continue
-      const rejected = await rejectedRows(load)
+      const rejected = await ledgerSums(load, (receipt) => receipt.rowsRejected)
       await eachLimited(settled, FINISHED_AT_ONCE, async (tally) => {
         const table = open.get(tally.target) as TableMapping
         const again = await settle(load, table, tally, rejected, stale, failures)
@@ -165,14 +167,21 @@ async function record(cast: Cast, run: Run, receipts: readonly Receipt[]): Promi
   )
 }
 
-/** By target table, from the ledger: the truth about what was refused. */
-async function rejectedRows(load: Load): Promise<ReadonlyMap<string, number>> {
-  const rejected = new Map<string, number>()
+/** A sum over the chunks of each target table, from the ledger: the truth about what is in. */
+async function ledgerSums(
+  load: Load,
+  count: (receipt: Receipt) => number,
+): Promise<ReadonlyMap<string, number>> {
+  const sums = new Map<string, number>()
   for await (const receipt of load.cast.target.ledger.receipts(load.run.migrationId)) {
-    if (receipt.table === null || receipt.rowsRejected === 0) continue
-    rejected.set(receipt.table, (rejected.get(receipt.table) ?? 0) + receipt.rowsRejected)
+    if (receipt.table === null || receipt.kind !== 'chunk') continue
+    sums.set(receipt.table, (sums.get(receipt.table) ?? 0) + count(receipt))
   }
-  return rejected
+  return sums
+}
+
+function bySource(plan: Plan, sums: ReadonlyMap<string, number>): ReadonlyMap<string, number> {
+  return new Map(plan.tables.map((table) => [table.source, sums.get(table.target) ?? 0]))
 }
 
 async function noteFailedChunks(load: Load, failures: Failures): Promise<void> {

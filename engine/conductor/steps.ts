@@ -8,8 +8,9 @@ import { checkPolicies } from './approval.ts'
 import { certifyLoad } from './certify.ts'
 import { drawPlan } from './draw.ts'
 import type { Life } from './life.ts'
-import { knownSnapshot, takeSnapshot } from './scout/scout.ts'
-import { carry as carryLoad, type Load } from './worker/carry.ts'
+import { knownSnapshot, takeSnapshot } from '../scout/scout.ts'
+import { startSourcePass } from '../validator/buckets.ts'
+import { carry as carryLoad, type Load } from './carry.ts'
 
 /** planning: one snapshot, what is in it, and what shall become of it. */
 export async function plan(life: Life): Promise<void> {
@@ -48,6 +49,9 @@ export async function start(life: Life): Promise<void> {
 /** running: rows, keys, indexes, foreign keys. A table that fails does not keep the others from finishing. */
 export async function carry(life: Life): Promise<void> {
   const load = await loadOf(life)
+  if (life.options.validate) {
+    life.sourcePass = await startSourcePass(life.cast, load.plan, load.snapshot)
+  }
   life.failures = await carryLoad(load)
   if (life.failures.length > 0) throw tablesFailed(life)
   if (life.options.validate) await life.enter('validation_started', {})
@@ -57,9 +61,21 @@ export async function carry(life: Life): Promise<void> {
 /** validating: both sides compared on the snapshot that was carried; a pass is signed. */
 export async function certify(life: Life): Promise<void> {
   const snapshot = await knownLiving(life)
-  if (snapshot === null) return void (await replaceSnapshot(life))
+  if (snapshot === null) {
+    await endSourcePass(life)
+    return void (await replaceSnapshot(life))
+  }
   const { verdict } = await certifyLoad(life, await planOf(life), snapshot)
+  life.sourcePass = null
   await life.enter('completed', { verdict })
+}
+
+/** Nobody will ask for its buckets any more: its threads are ended where they are. */
+export async function endSourcePass(life: Life): Promise<void> {
+  if (life.sourcePass === null) return
+  await life.cast.scanners.close()
+  await life.sourcePass.close()
+  life.sourcePass = null
 }
 
 /** A retry wants what was mended in the source since: it gives up the old snapshot, and all is brought to a new one. */

@@ -3,10 +3,10 @@ import type { Plan } from '@sensei/core/plan'
 import type { Progress } from '@sensei/core/ports/progress'
 import type { Source } from '@sensei/core/ports/source'
 import type { Snapshot } from '@sensei/core/snapshot'
-import { design } from './architect/design.ts'
-import { applyPlan } from './architect/edited.ts'
-import type { MigrationOptions } from './request.ts'
-import { survey } from './scout/scout.ts'
+import { design } from '../architect/design.ts'
+import { applyPlan } from '../architect/edited.ts'
+import type { MigrationOptions } from '../request.ts'
+import { survey } from '../scout/scout.ts'
 
 interface Drawers {
   readonly source: Source

@@ -6,8 +6,9 @@ import type { Plan } from '@sensei/core/plan'
 import type { MigrationRecord } from '@sensei/core/ports/journal'
 import type { Snapshot } from '@sensei/core/snapshot'
 import type { Verification } from '@sensei/core/verdict'
-import type { Cast } from './cast.ts'
-import type { MigrationOptions, MigrationRequest, TableFailure } from './request.ts'
+import type { Cast } from '../cast.ts'
+import type { SourcePass } from '../validator/buckets.ts'
+import type { MigrationOptions, MigrationRequest, TableFailure } from '../request.ts'
 
 export class Life {
   readonly cast: Cast
@@ -20,6 +21,8 @@ export class Life {
   verification: Verification | null = null
   certificate: string | null = null
   failures: readonly TableFailure[] = []
+  /** The validator's reading of the source, begun beside the copy. */
+  sourcePass: SourcePass | null = null
   #record: MigrationRecord
 
   private constructor(
@@ -41,7 +44,7 @@ export class Life {
       ? await cast.journal.get(request.migrationId)
       : await cast.journal.create({
           id: request.migrationId,
-          source: { engine: 'sqlite', url: cast.source.url },
+          source: { engine: cast.source.engine, url: cast.source.url },
           target: { engine: 'postgres', url: cast.target.url },
           options: request.options as unknown as { [name: string]: Json },
           actor: request.actor,

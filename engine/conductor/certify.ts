@@ -1,0 +1,107 @@
+/** The verdict, and for a pass the signed certificate; both are written down before the migration is completed. */
+import { randomUUID } from 'node:crypto'
+import { rejectsDigest } from '@sensei/core/certificate/digests'
+import { draftStatement } from '@sensei/core/certificate/draft'
+import { SenseiError } from '@sensei/core/errors'
+import type { Plan } from '@sensei/core/plan'
+import type { Reject } from '@sensei/core/receipt'
+import type { Snapshot } from '@sensei/core/snapshot'
+import type { Verdict, Verification } from '@sensei/core/verdict'
+import type { Life } from './life.ts'
+import { scouted } from '../scout/scout.ts'
+import { validate } from '../validator/validate.ts'
+
+interface PlanInForce {
+  readonly plan: Plan
+  readonly hash: string
+  readonly version: number
+}
+
+const ORGANIZATION = 'default'
+
+export async function certifyLoad(
+  life: Life,
+  inForce: PlanInForce,
+  snapshot: Snapshot,
+): Promise<{ verdict: Verdict }> {
+  const { cast } = life
+  const rejects = await rejectsByTable(life)
+  const verification = await validate(cast, inForce.plan, snapshot, {
+    rejects,
+    options: life.options,
+    signal: life.signal,
+    migrationId: life.id,
+    ...(life.sourcePass === null ? {} : { sourcePass: life.sourcePass }),
+  })
+  const verificationId = randomUUID()
+  const { verdict } = verification
+  await cast.journal.record(life.id, [
+    { kind: 'verification', id: verificationId, verdict, verification },
+  ])
+  if (verdict === 'equivalent' || verdict === 'equivalent_except_declared') {
+    const { envelope, keyId } = await signed(life, inForce, snapshot, verification, rejects)
+    await cast.journal.record(life.id, [
+      { kind: 'certificate', id: randomUUID(), verificationId, keyId, envelope },
+    ])
+  }
+  return { verdict }
+}
+
+async function signed(
+  life: Life,
+  inForce: PlanInForce,
+  snapshot: Snapshot,
+  verification: Verification,
+  rejects: ReadonlyMap<string, readonly Reject[]>,
+): Promise<{ envelope: string; keyId: string }> {
+  const { cast } = life
+  const facts = await cast.target.inspect()
+  const known = await scouted(cast.journal, life.id)
+  if (known === null) throw new SenseiError('INTERNAL', `Migration ${life.id} has no scout.`)
+  const approver = await approverOf(life)
+  const statement = draftStatement({
+    tool: cast.tool,
+    migrationId: life.id,
+    organization: ORGANIZATION,
+    issuedAt: new Date(),
+    source: { engine: cast.source.engine, url: cast.source.url, ...known.source },
+    target: {
+      engine: 'postgres',
+      version: facts.version,
+      url: cast.target.url,
+      system_identifier: facts.systemIdentifier,
+      database: facts.database,
+    },
+    snapshot,
+    plan: inForce.plan,
+    planHash: inForce.hash,
+    planVersion: inForce.version,
+    receipts: 'ledger',
+    rejects: [...rejects].map(([table, rows]) => ({
+      table,
+      count: rows.length,
+      digest: rejectsDigest(rows),
+    })),
+    acceptedBy: () => approver,
+    verification,
+  })
+  return cast.signer.sign(statement)
+}
+
+/** Who approved the plan, and with it every loss in it; a resumed run may be somebody else's. */
+async function approverOf(life: Life): Promise<string> {
+  const events = await life.cast.journal.events(life.id)
+  const approval = events.findLast((event) => event.type === 'migration.approved')
+  return approval?.actor ?? life.request.actor
+}
+
+/** By target table; tables without rejects are absent. */
+async function rejectsByTable(life: Life): Promise<ReadonlyMap<string, readonly Reject[]>> {
+  const rejects = new Map<string, Reject[]>()
+  for await (const reject of life.cast.target.ledger.rejects(life.id)) {
+    const rows = rejects.get(reject.table) ?? []
+    rows.push(reject)
+    rejects.set(reject.table, rows)
+  }
+  return rejects
+}

@@ -1,0 +1,174 @@
+/**
+ * Certify, design section 4.4: structure, rows, aggregates, references, views and queries, and the comparison itself by
+ * mutants. It reads both sides by witnesses that share nothing with the copier.
+ */
+import { databaseRoot, columnsDigest } from '@sensei/core/certificate/digests'
+import { isSenseiError } from '@sensei/core/errors'
+import type { Plan, TableMapping } from '@sensei/core/plan'
+import type { Progress } from '@sensei/core/ports/progress'
+import type { Scanners } from '@sensei/core/ports/scanners'
+import type { Source } from '@sensei/core/ports/source'
+import type { Target, TargetWitness } from '@sensei/core/ports/target'
+import type { SourceWitness } from '@sensei/core/ports/witness'
+import type { Reject } from '@sensei/core/receipt'
+import type { Snapshot } from '@sensei/core/snapshot'
+import type { NotChecked, QueryVerification, ReferentialVerification, TableVerification, Verification } from '@sensei/core/verdict'
+import { bucketsOf, type SourcePass, startSourcePass } from './buckets.ts'
+import { comparable } from './comparable.ts'
+import { compareQuery, queryOfView, type QueryToRun } from './queries.ts'
+import { mutationScore } from './mutation.ts'
+import { compareTable } from './table.ts'
+import { verdictOf } from './verdict.ts'
+
+export interface ValidatorCast {
+  readonly source: Source
+  readonly target: Target
+  readonly scanners: Scanners
+  readonly progress: Progress
+}
+
+export interface ValidationRequest {
+  /** By target table; tables without rejects are absent. */
+  readonly rejects: ReadonlyMap<string, readonly Reject[]>
+  readonly options: { readonly differencesMax: number; readonly queries: readonly QueryToRun[] }
+  readonly signal: AbortSignal
+  /** Started beside the copy, on the same snapshot; a new one when absent. */
+  readonly sourcePass?: SourcePass
+}
+
+interface Validation extends ValidationRequest {
+  readonly cast: ValidatorCast
+  readonly plan: Plan
+  readonly source: SourceWitness
+  readonly target: TargetWitness
+  readonly pass: SourcePass
+  readonly undecided: NotChecked[]
+}
+
+export async function validate(
+  cast: ValidatorCast,
+  plan: Plan,
+  snapshot: Snapshot,
+  request: ValidationRequest,
+): Promise<Verification> {
+  const source = await cast.source.openWitness(snapshot)
+  const target = await cast.target.openWitness({ schema: plan.target.schema })
+  const pass = request.sourcePass ?? (await startSourcePass(cast, plan, snapshot))
+  try {
+    return await compareAll({ ...request, cast, plan, source, target, pass, undecided: [] })
+  } finally {
+    await pass.close()
+    await target.close()
+    await source.close()
+  }
+}
+
+async function compareAll(validation: Validation): Promise<Verification> {
+  const { plan, source, target, undecided } = validation
+  const scope = comparable(plan)
+  undecided.push(...scope.undecided)
+  const structure = await target.structure(plan)
+  const tables = await compareTables(validation, scope.tables)
+  const foreignKeys = await compareReferences(validation)
+  const views: QueryVerification[] = []
+  for (const view of plan.views) views.push(await compareQuery(source, target, queryOfView(plan.target.schema, view)))
+  const queries: QueryVerification[] = []
+  for (const query of validation.options.queries) queries.push(await compareQuery(source, target, query))
+  const mutation = await mutationScore(validation, scope.tables)
+  const notChecked = [...undecided, ...scope.left, ...uncompared(scope.tables, tables), ...unanswered(views, 'view'), ...unanswered(queries, 'query')]
+  const findings = { tables, structure, views, queries, foreignKeys, mutation, notChecked, undecided }
+  const verdict = verdictOf(findings, plan)
+  const { undecided: _, ...verification } = findings
+  return { ...verification, verdict, databaseRoot: rootOf(plan, tables) }
+}
+
+/** Tables one after the other, but scanned ahead: the threads never wait for the comparison. */
+async function compareTables(validation: Validation, mappings: readonly TableMapping[]): Promise<TableVerification[]> {
+  const { cast, plan, source, target, pass, signal } = validation
+  const from = { side: 'target', view: { schema: plan.target.schema, snapshot: target.snapshot } } as const
+  const scans = mappings.map((table) => {
+    const buckets = bucketsOf(cast.scanners, { witness: target, from }, table)
+    buckets.catch(() => undefined)
+    return { table, buckets }
+  })
+  const compared: TableVerification[] = []
+  for (const { table, buckets } of scans) {
+    signal.throwIfAborted()
+    try {
+      const left = await pass.buckets(table.target)
+      const verification = await compareTable({
+        table,
+        source: { witness: source, buckets: left },
+        target: { witness: target, buckets: await buckets },
+        rejects: validation.rejects.get(table.target) ?? [],
+        differencesMax: validation.options.differencesMax,
+      })
+      compared.push(verification)
+      report(cast.progress, table.source, verification.rowsSource)
+    } catch (error) {
+      // The structure says what is missing; the verdict is "different" by that.
+      if (!isSenseiError(error, 'TARGET_COLUMNS_DIFFER')) throw error
+      validation.undecided.push({ what: `table ${table.target}`, reason: error.message })
+    }
+  }
+  return compared
+}
+
+function report(progress: Progress, table: string, rows: number): void {
+  progress.report({ phase: 'certify', table, unit: 'rows', done: rows, total: rows, message: null })
+}
+
+async function compareReferences({ plan, target, undecided }: Validation): Promise<ReferentialVerification[]> {
+  try {
+    const counted = await target.orphans(plan)
+    return counted.map(({ table, name, orphans }) => ({ table, name, orphans, declared: declaredOrphans(plan, table, name) }))
+  } catch (error) {
+    undecided.push({ what: 'foreign keys', reason: error instanceof Error ? error.message : String(error) })
+    return []
+  }
+}
+
+/** The loss names the source's table and the constraint. */
+function declaredOrphans(plan: Plan, target: string, name: string): number {
+  const source = plan.tables.find((table) => table.target === target)?.source
+  return plan.losses
+    .filter(({ rule, table, column }) => rule === 'orphans-not-valid' && table === source && column === name)
+    .reduce((sum, { rows }) => sum + rows, 0)
+}
+
+/** Aggregates are not compared where rows were rejected, and not of columns where a cell may become NULL. */
+function uncompared(mappings: readonly TableMapping[], tables: readonly TableVerification[]): NotChecked[] {
+  return tables.flatMap((table): NotChecked[] => {
+    if (table.rowsRejected > 0) {
+      return [{ what: `aggregates of ${table.target}`, reason: 'rows were rejected; every row was compared' }]
+    }
+    const columns = mappings.find(({ target }) => target === table.target)?.columns ?? []
+    return columns
+      .filter((column) => column.source !== null && column.unfit === 'null')
+      .map((column) => ({
+        what: `aggregates of ${table.target}.${column.target}`,
+        reason: 'values that do not fit become NULL; every cell was compared',
+      }))
+  })
+}
+
+function unanswered(queries: readonly QueryVerification[], kind: string): NotChecked[] {
+  return queries
+    .filter(({ equal }) => equal === null)
+    .map(({ name, reason }) => ({ what: `${kind} ${name}`, reason: reason ?? 'it gave no answer' }))
+}
+
+function rootOf(plan: Plan, tables: readonly TableVerification[]): string {
+  return databaseRoot(
+    tables.map((table) => {
+      const mapping = plan.tables.find(({ target }) => target === table.target)
+      return {
+        target: table.target,
+        columns_digest: mapping === undefined ? '' : columnsDigest(mapping),
+        rows_target: String(table.rowsTarget),
+        buckets: String(2 ** table.bucketBits),
+        root: table.rootTarget,
+      }
+    }),
+  )
+}
