@@ -88,7 +88,7 @@ async function stop(order: ZombieOrder): Promise<ChildProcess> {
 /** How its two attempts ended, after it was allowed to go on. */
 async function awaken(zombie: ChildProcess): Promise<string[]> {
   const ends: string[] = []
-  zombie.on('message', (end) => ends.push(String(end)))
+  zombie.on('message', (end: string) => ends.push(end))
   const exited = once(zombie, 'exit')
   zombie.send('go')
   zombie.kill('SIGCONT')

@@ -34,8 +34,13 @@ async function connect(settings: ConnectionSettings, role: string): Promise<Clie
     const client = new Client(configuration(settings, role, ssl))
     // A connection that breaks between two queries reports it here; the next query fails by itself.
     client.on('error', () => undefined)
-    await client.connect()
-    return client
+    try {
+      await client.connect()
+      return client
+    } catch (error) {
+      cutConnection(client)
+      throw error
+    }
   }
   try {
     return await attempt(tlsOptions(settings))
@@ -48,6 +53,16 @@ async function connect(settings: ConnectionSettings, role: string): Promise<Clie
   } catch (error) {
     throw connectError(error, settings)
   }
+}
+
+/**
+ * Ends a connection without a word to the server. One that waits for a password would otherwise stay open until the
+ * server's own time limit, and block CREATE DATABASE for everybody meanwhile.
+ */
+export function cutConnection(client: Client): void {
+  const { connection } = client as unknown as { connection: { stream: { destroy(): void } } }
+  connection.stream.destroy()
+  void client.end().catch(() => undefined)
 }
 
 function configuration(

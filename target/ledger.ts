@@ -4,6 +4,7 @@ import type { ManifestEntry, Run, TargetLedger } from '@sensei/core/ports/target
 import { targetError } from './refusal.ts'
 import { hasSenseiSchema, SENSEI_TABLES, schemaLock } from './sensei-schema.ts'
 import type { Session } from './session.ts'
+import { restoreEverything } from './suspended.ts'
 
 export interface Step {
   readonly name: string
@@ -237,6 +238,7 @@ export class Ledger implements TargetLedger {
 }
 
 async function removeRows(session: Session, migrationId: string): Promise<void> {
+  await restoreEverything(session, migrationId)
   for (const table of SENSEI_TABLES) {
     await session.query(`delete from sensei.${table} where migration_id = $1`, [migrationId])
   }

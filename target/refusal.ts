@@ -79,7 +79,7 @@ function explain(
   place: string,
   where: { user: string; database: string },
 ): string {
-  if (code === '28P01' || code === '28000' || /password must be a string/.test(text)) {
+  if (code === '28P01' || code === '28000' || /password must be a string/i.test(text)) {
     return (
       `PostgreSQL at ${place} refused the login of "${where.user}": set SENSEI_TARGET_PASSWORD, ` +
       'or write the password into ~/.pgpass (mode 0600)'

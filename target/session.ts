@@ -1,6 +1,6 @@
 /** One connection to the target, and which backend of the server is behind it. */
 import type { Client, QueryResult, QueryResultRow, Submittable } from 'pg'
-import { openClient } from './connection.ts'
+import { cutConnection, openClient } from './connection.ts'
 import { losesConnection } from './refusal.ts'
 import type { ConnectionSettings } from './settings.ts'
 
@@ -77,9 +77,7 @@ export class Session {
   /** Cuts the connection without a word to the server. */
   destroy(): void {
     this.markLost()
-    const { connection } = this.client as unknown as { connection: { stream: { destroy(): void } } }
-    connection.stream.destroy()
-    void this.client.end().catch(() => undefined)
+    cutConnection(this.client)
   }
 
   private markLost(): void {

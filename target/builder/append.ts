@@ -9,6 +9,7 @@ import type { Run } from '@sensei/core/ports/target'
 import { quoteIdent, quoteQualified } from '@sensei/core/sql'
 import { type Counts, NO_ROWS } from '../ledger.ts'
 import type { Session } from '../session.ts'
+import { suspend } from '../suspended.ts'
 
 export interface AppendProblem {
   readonly code: 'TARGET_COLUMNS_DIFFER' | 'TARGET_TABLE_NOT_EMPTY'
@@ -74,8 +75,7 @@ export async function adoptTable(
   const problem = await appendProblem(session, schema, table)
   if (problem !== null) throw new SenseiError(problem.code, problem.message)
   await session.query(`lock table ${name} in share row exclusive mode`)
-  await suspendTriggers(session, run, name)
-  await suspendForeignKeys(session, run, name)
+  await suspend(session, run.migrationId, name)
   return NO_ROWS
 }
 
@@ -92,75 +92,4 @@ export async function firingTriggers(
     [quoteQualified(schema, table)],
   )
   return rows.map((row) => row.name)
-}
-
-async function suspendTriggers(session: Session, run: Run, table: string): Promise<void> {
-  const { rows } = await session.query<{ name: string; state: 'O' | 'A' }>(
-    `with found as (
-       select tgrelid, tgname::text as name, tgenabled::text as state from pg_trigger
-       where tgrelid = $2::regclass and not tgisinternal and tgenabled in ('O', 'A')
-     ), kept as (
-       insert into sensei.suspended (migration_id, kind, table_oid, table_name, name, definition)
-       select $1, 'trigger', tgrelid, $2, name, state from found
-     )
-     select name, state from found`,
-    [run.migrationId, table],
-  )
-  for (const { name } of rows) {
-    await session.query(`alter table ${table} disable trigger ${quoteIdent(name)}`)
-  }
-}
-
-async function suspendForeignKeys(session: Session, run: Run, table: string): Promise<void> {
-  const { rows } = await session.query<{ name: string }>(
-    `with found as (
-       select conrelid, conname::text as name, pg_get_constraintdef(oid) as definition
-       from pg_constraint
-       where conrelid = $2::regclass and contype = 'f' and conparentid = 0
-     ), kept as (
-       insert into sensei.suspended (migration_id, kind, table_oid, table_name, name, definition)
-       select $1, 'foreign key', conrelid, $2, name, definition from found
-     )
-     select name from found`,
-    [run.migrationId, table],
-  )
-  for (const { name } of rows) {
-    await session.query(`alter table ${table} drop constraint ${quoteIdent(name)}`)
-  }
-}
-
-export interface Suspended {
-  readonly kind: 'trigger' | 'foreign key'
-  readonly name: string
-  readonly definition: string
-}
-
-export async function suspendedOf(session: Session, run: Run, table: string): Promise<Suspended[]> {
-  const { rows } = await session.query<Suspended>(
-    `select kind, name, definition from sensei.suspended
-     where migration_id = $1 and table_oid = to_regclass($2) order by kind, name`,
-    [run.migrationId, table],
-  )
-  return rows
-}
-
-/** In one transaction with forgetting that it was set aside. */
-export async function restore(
-  session: Session,
-  run: Run,
-  table: string,
-  suspended: Suspended,
-): Promise<void> {
-  const name = quoteIdent(suspended.name)
-  if (suspended.kind === 'foreign key') {
-    await session.query(`alter table ${table} add constraint ${name} ${suspended.definition}`)
-  } else {
-    const mode = suspended.definition === 'A' ? 'enable always' : 'enable'
-    await session.query(`alter table ${table} ${mode} trigger ${name}`)
-  }
-  await session.query(
-    `delete from sensei.suspended
-     where migration_id = $1 and kind = $2 and table_oid = $3::regclass and name = $4`,
-    [run.migrationId, suspended.kind, table, suspended.name],
-  )
 }

@@ -10,7 +10,7 @@ import { addToManifest, type Counts, NO_ROWS, type Step } from '../ledger.ts'
 import { sqlstate } from '../refusal.ts'
 import type { Session } from '../session.ts'
 import type { Writer } from '../writer.ts'
-import { type Suspended, restore, suspendedOf } from './append.ts'
+import { restore, type Suspended, suspendedOf } from '../suspended.ts'
 import { useSearchPath } from './create-tables.ts'
 import { find, type Offenders } from './finder.ts'
 import { type BuiltObject, constraintsOf, indexesOf, keysOf } from './objects.ts'
@@ -209,7 +209,7 @@ async function restoreAll(
   if (!plan.append) return NOTHING
   const name = quoteQualified(plan.target.schema, table.target)
   const all = await writer.transaction('reading what was set aside', (session) =>
-    suspendedOf(session, run, name),
+    suspendedOf(session, run.migrationId, name),
   )
   const receipts: Receipt[] = []
   const refused: ConstraintRefusal[] = []
@@ -220,7 +220,7 @@ async function restoreAll(
     const object = { name: suspended.name, finders: plannedFinders(request, suspended.name) }
     const outcome = await attempt(writer, request, step, object, async (session) => {
       await session.query(lockTimeout)
-      await restore(session, run, name, suspended)
+      await restore(session, run.migrationId, suspended)
       return NO_ROWS
     })
     if ('receipt' in outcome) receipts.push(outcome.receipt)

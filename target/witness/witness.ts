@@ -5,6 +5,7 @@
 import { SenseiError } from '@sensei/core/errors'
 import type { Json } from '@sensei/core/json'
 import type { Plan, TableMapping } from '@sensei/core/plan'
+import type { TargetMutator } from '@sensei/core/ports/mutator'
 import type { TargetTable, TargetWitness } from '@sensei/core/ports/target'
 import type { Aggregate, CanonicalBatch, QueryLimits, QueryResult, TargetView } from '@sensei/core/ports/witness'
 import { quoteLiteral } from '@sensei/core/sql'
@@ -13,6 +14,7 @@ import { openClient } from '../connection.ts'
 import type { ConnectionSettings } from '../settings.ts'
 import { aggregateTable } from './aggregates.ts'
 import { type CatalogueTable, describeTables, readCatalogue } from './catalogue.ts'
+import { openMutator } from './mutator.ts'
 import { countOrphans } from './orphans.ts'
 import { runQuery } from './query.ts'
 import { scanTable, splitBlocks } from './scan.ts'
@@ -21,7 +23,7 @@ import { compareStructure } from './structure.ts'
 export async function openTargetWitness(settings: ConnectionSettings, view: TargetView): Promise<TargetWitness> {
   const client = await openClient(settings, 'validator')
   try {
-    return new PostgresWitness(client, view.schema, await begin(client, view.snapshot))
+    return new PostgresWitness({ client, settings, schema: view.schema, snapshot: await begin(client, view.snapshot) })
   } catch (error) {
     await client.end().catch(() => undefined)
     throw error
@@ -43,13 +45,15 @@ async function begin(client: Client, snapshot: string | undefined): Promise<stri
 class PostgresWitness implements TargetWitness {
   readonly snapshot: string
   readonly #client: Client
+  readonly #settings: ConnectionSettings
   readonly #schema: string
   readonly #tables = new Map<string, Promise<CatalogueTable>>()
 
-  constructor(client: Client, schema: string, snapshot: string) {
-    this.#client = client
-    this.#schema = schema
-    this.snapshot = snapshot
+  constructor(parts: { client: Client; settings: ConnectionSettings; schema: string; snapshot: string }) {
+    this.#client = parts.client
+    this.#settings = parts.settings
+    this.#schema = parts.schema
+    this.snapshot = parts.snapshot
   }
 
   async split(table: TableMapping, parts: number): Promise<readonly Json[]> {
@@ -79,6 +83,10 @@ class PostgresWitness implements TargetWitness {
 
   describe(): Promise<readonly TargetTable[]> {
     return describeTables(this.#client, this.#schema)
+  }
+
+  openMutator(): Promise<TargetMutator> {
+    return openMutator(this.#settings, this.#schema)
   }
 
   async close(): Promise<void> {
