@@ -4,6 +4,7 @@
  */
 import { hash } from 'node:crypto'
 import { merkleRoot } from '../merkle.ts'
+import { comparedColumns, type TableMapping } from '../plan.ts'
 import { cellsEnd } from './cells.ts'
 
 export const BUCKET_BITS_MAX = 20
@@ -32,6 +33,14 @@ export interface RowShape {
   readonly columns: number
   /** Leading columns that are the key; 0 where the whole row is. */
   readonly keyColumns: number
+}
+
+/** A key of which a column is not compared is no key here: the whole row stands for it. */
+export function rowShape(table: TableMapping): RowShape {
+  const columns = comparedColumns(table)
+  const key = table.key ?? []
+  const known = key.every((name) => columns.some((column) => column.target === name))
+  return { columns: columns.length, keyColumns: known ? key.length : 0 }
 }
 
 export class BucketTable {
@@ -63,11 +72,8 @@ export class BucketTable {
     }
   }
 
-  /** Takes one row out again, as if it had never been added. */
-  subtractRow(row: Uint8Array, shape: RowShape): void {
-    const keyEnd = shape.keyColumns === 0 ? row.length : cellsEnd(row, 0, shape.keyColumns)
-    const bucket = keyHash(row, 0, keyEnd) & (2 ** this.bits - 1)
-    const digest = hash('sha512', row, 'buffer')
+  /** Takes a row out again by its SHA-512, as if it had never been added. */
+  subtract(bucket: number, digest: Buffer): void {
     let borrow = 0
     for (let lane = 0; lane < LANES; lane += 1) {
       const place = bucket * LANES + lane

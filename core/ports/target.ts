@@ -5,6 +5,7 @@
 import type { Plan, TableMapping } from '../plan.ts'
 import type { Receipt, Reject } from '../receipt.ts'
 import type { Chunk, CopyBatch } from './source.ts'
+import type { TargetMutator } from './mutator.ts'
 import type { TargetView, Witness } from './witness.ts'
 
 export interface Target {
@@ -141,6 +142,8 @@ export interface TargetWitness extends Witness {
   structure(plan: Plan): Promise<readonly { object: string; kind: string; problem: string }[]>
   /** Rows of each foreign key whose parent is missing. */
   orphans(plan: Plan): Promise<readonly { table: string; name: string; orphans: number }[]>
+  /** For the self-test. Throws TARGET_PRIVILEGE_MISSING without the right to create a schema. */
+  openMutator(): Promise<TargetMutator>
   /** The tables of the schema as they are, for pairs that no plan of ours describes. */
   describe(): Promise<readonly TargetTable[]>
 }

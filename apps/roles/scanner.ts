@@ -1,0 +1,83 @@
+/**
+ * A thread of the validator: scans ranges with witnesses of its own and condenses them to buckets. It keeps the witness of
+ * each side open as long as it is asked about the same point in time.
+ */
+import { parentPort, workerData } from 'node:worker_threads'
+import { BucketTable, rowShape, type StoredBuckets } from '@sensei/core/canonical/buckets'
+import { isSenseiError } from '@sensei/core/errors'
+import type { ScanRequest, ScanView } from '@sensei/core/ports/scanners'
+import type { Witness } from '@sensei/core/ports/witness'
+import { openSource, openTarget } from '../pillars.ts'
+
+export interface ScannerUrls {
+  readonly sourceUrl: string
+  readonly targetUrl: string
+}
+
+export interface ScanAnswer {
+  readonly buckets?: StoredBuckets
+  readonly error?: { readonly code: string; readonly message: string }
+}
+
+interface OpenWitness {
+  readonly name: string
+  readonly witness: Witness
+  close(): Promise<void>
+}
+
+const urls = workerData as ScannerUrls
+const open = new Map<ScanView['side'], OpenWitness>()
+
+parentPort?.on('message', (request: ScanRequest) => {
+  scan(request).then(
+    (buckets) => {
+      const { bits, counts, sums, rows, rejected } = buckets
+      const stored = { bits, counts, sums, rows, rejected } as StoredBuckets
+      parentPort?.postMessage({ buckets: stored } satisfies ScanAnswer, [stored.counts.buffer, stored.sums.buffer])
+    },
+    (error: unknown) => {
+      const code = isSenseiError(error) ? error.code : 'INTERNAL'
+      const message = error instanceof Error ? error.message : String(error)
+      parentPort?.postMessage({ error: { code, message } } satisfies ScanAnswer)
+    },
+  )
+})
+
+async function scan({ from, table, range, bits }: ScanRequest): Promise<BucketTable> {
+  const witness = await witnessOf(from)
+  const buckets = new BucketTable(bits)
+  const shape = rowShape(table)
+  for await (const batch of witness.scan(table, range)) {
+    buckets.addRows(batch.bytes, shape)
+    buckets.rejected += batch.rejected
+  }
+  return buckets
+}
+
+async function witnessOf(from: ScanView): Promise<Witness> {
+  const name = from.side === 'source' ? from.snapshot.name : `${from.view.schema} ${from.view.snapshot}`
+  const known = open.get(from.side)
+  if (known?.name === name) return known.witness
+  open.delete(from.side)
+  await known?.close()
+  const opened = await openWitness(from)
+  open.set(from.side, { name, ...opened })
+  return opened.witness
+}
+
+async function openWitness(from: ScanView): Promise<Omit<OpenWitness, 'name'>> {
+  if (from.side === 'source') {
+    const source = await openSource(urls.sourceUrl)
+    const witness = await source.openWitness(from.snapshot)
+    return { witness, close: () => witness.close() }
+  }
+  const target = await openTarget(urls.targetUrl)
+  const witness = await target.openWitness(from.view)
+  return {
+    witness,
+    close: async () => {
+      await witness.close()
+      await target.close()
+    },
+  }
+}

@@ -1,0 +1,94 @@
+/** The scanner threads of this process: as many as there are cores, started when the first range comes. */
+import { availableParallelism } from 'node:os'
+import { Worker } from 'node:worker_threads'
+import { BucketTable } from '@sensei/core/canonical/buckets'
+import { ERROR_CODES, type ErrorCode, SenseiError } from '@sensei/core/errors'
+import type { Scanners, ScanRequest } from '@sensei/core/ports/scanners'
+import type { ScanAnswer, ScannerUrls } from './roles/scanner.ts'
+
+const SCANNER = new URL('./roles/scanner.ts', import.meta.url)
+const THREADS_MAX = 8
+
+export function threadScanners(urls: ScannerUrls): Scanners {
+  return new ThreadScanners(urls, Math.min(availableParallelism(), THREADS_MAX))
+}
+
+interface Job {
+  readonly request: ScanRequest
+  readonly resolve: (buckets: BucketTable) => void
+  readonly reject: (error: SenseiError) => void
+}
+
+class ThreadScanners implements Scanners {
+  readonly threads: number
+  readonly #urls: ScannerUrls
+  readonly #idle: Worker[] = []
+  readonly #busy = new Map<Worker, Job>()
+  readonly #queue: Job[] = []
+
+  constructor(urls: ScannerUrls, threads: number) {
+    this.#urls = urls
+    this.threads = threads
+  }
+
+  scan(request: ScanRequest): Promise<BucketTable> {
+    const { promise, resolve, reject } = Promise.withResolvers<BucketTable>()
+    this.#queue.push({ request, resolve, reject })
+    this.#next()
+    return promise
+  }
+
+  async close(): Promise<void> {
+    const workers = [...this.#idle, ...this.#busy.keys()]
+    const given = [...this.#queue.splice(0), ...this.#busy.values()]
+    this.#idle.length = 0
+    this.#busy.clear()
+    for (const job of given) job.reject(new SenseiError('INTERRUPTED', 'the validator was stopped'))
+    await Promise.all(workers.map((worker) => worker.terminate()))
+  }
+
+  #next(): void {
+    while (this.#queue.length > 0 && this.#busy.size < this.threads) {
+      const worker = this.#idle.pop() ?? this.#start()
+      const job = this.#queue.shift() as Job
+      this.#busy.set(worker, job)
+      worker.ref()
+      worker.postMessage(job.request)
+    }
+  }
+
+  #start(): Worker {
+    const worker = new Worker(SCANNER, { workerData: this.#urls })
+    worker.on('message', (answer: ScanAnswer) => this.#answered(worker, answer))
+    // A thread that dies ends its job; the next one gets a new thread.
+    worker.on('error', (error: Error) => this.#died(worker, error.message))
+    worker.on('exit', () => this.#died(worker, 'it ended'))
+    return worker
+  }
+
+  #answered(worker: Worker, answer: ScanAnswer): void {
+    const job = this.#busy.get(worker)
+    if (job === undefined) return
+    this.#busy.delete(worker)
+    this.#idle.push(worker)
+    // An idle thread keeps no process alive.
+    worker.unref()
+    if (answer.buckets !== undefined) job.resolve(new BucketTable(answer.buckets.bits, answer.buckets))
+    else job.reject(errorOf(answer.error))
+    this.#next()
+  }
+
+  #died(worker: Worker, why: string): void {
+    const job = this.#busy.get(worker)
+    this.#busy.delete(worker)
+    const place = this.#idle.indexOf(worker)
+    if (place >= 0) this.#idle.splice(place, 1)
+    job?.reject(new SenseiError('WORKER_DIED', `a thread of the validator died: ${why}`))
+    this.#next()
+  }
+}
+
+function errorOf(error: ScanAnswer['error']): SenseiError {
+  const code = error !== undefined && error.code in ERROR_CODES ? (error.code as ErrorCode) : 'INTERNAL'
+  return new SenseiError(code, error?.message ?? 'a thread of the validator gave no answer')
+}
