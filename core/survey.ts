@@ -104,6 +104,11 @@ export interface ColumnProfile {
     readonly dateless: number
     /** Of those that match `timestamp-zone`, how many are written with Z; absent where it was not counted. */
     readonly timestampsUtc?: number
+    /**
+     * Of those that match `timestamp-iso`, how many are written as PostgreSQL writes a timestamp (a blank, seconds, no
+     * zeros at the end of a fraction): a view may show them. Absent where it was not counted.
+     */
+    readonly timestampsPlain?: number
     /** JSON texts that jsonb would change or refuse (duplicate keys, \u0000, renormalised numbers). */
     readonly jsonbUnfit: number
     readonly decimal: { readonly scale: number; readonly precision: number } | null

@@ -1,14 +1,15 @@
 /** The columns of one table, as its checks, indexes and generated columns see them. */
 import { displayName } from '@sensei/core/display'
 import { quoteIdent } from '@sensei/core/sql'
+import type { ColumnProfile } from '@sensei/core/survey'
 import { type ColumnDraft, columnOf, type TableDraft } from './drafts.ts'
 import { collationOf } from './keys.ts'
 import { refuse } from './sql/refuse.ts'
 import type { Context, Kind, Value } from './sql/value.ts'
 
 /** What a column's value is to the translator: anything whose text the migration may change is `other`. */
-export function kindOf(column: Pick<ColumnDraft, 'decision' | 'override'>): Kind {
-  const { type, conversion, formats, losses } = column.decision
+export function kindOf(column: Pick<ColumnDraft, 'source' | 'decision' | 'override'>): Kind {
+  const { conversion, formats, losses } = column.decision
   if (column.override?.expression !== undefined) return 'other'
   switch (conversion) {
     case 'integer':
@@ -28,13 +29,17 @@ export function kindOf(column: Pick<ColumnDraft, 'decision' | 'override'>): Kind
     case 'json':
       return 'json'
     case 'date':
-    case 'timestamp': {
-      const iso = formats?.every((format) => format.endsWith('-iso')) ?? false
-      return iso && losses.length === 0 ? (type as 'date' | 'timestamp') : 'other'
-    }
+      return formats?.length === 1 && formats[0] === 'date-iso' && losses.length === 0 ? 'date' : 'other'
+    case 'timestamp':
+      return losses.length === 0 && isPlain(column.source.profile) ? 'timestamp' : 'other'
     default:
       return 'other'
   }
+}
+
+/** Every moment is written as PostgreSQL writes it, so that texts and moments are equal and in order alike. */
+function isPlain(profile: ColumnProfile): boolean {
+  return (profile.text?.timestampsPlain ?? 0) === profile.census.text
 }
 
 /** For expressions that belong to a table: no aggregate, no second table, no guess. */

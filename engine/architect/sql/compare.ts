@@ -6,6 +6,7 @@ export type Comparison = '=' | '<>' | '<' | '<=' | '>' | '>=' | 'is not distinct
 
 const EQUALITIES: ReadonlySet<Comparison> = new Set(['=', '<>', 'is not distinct from', 'is distinct from'])
 const NUMBERS: ReadonlySet<string> = new Set(['integer', 'float', 'numeric'])
+const TIME = /^(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d{0,5}[1-9])?$/
 const DATE = /^\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])$/
 
 export function compare(operator: Comparison, left: Value, right: Value, context: Context): Value {
@@ -20,7 +21,7 @@ function align(operator: Comparison, left: Value, right: Value, context: Context
   if (kinds.includes('boolean')) return alignBooleans(left, right)
   if (NUMBERS.has(left.kind) && NUMBERS.has(right.kind)) return alignNumbers(left, right, context)
   if (left.kind === 'date' || right.kind === 'date') return alignDates(left, right)
-  if (left.kind === 'timestamp' || right.kind === 'timestamp') return alignTimestamps(operator, left, right, context)
+  if (left.kind === 'timestamp' || right.kind === 'timestamp') return alignTimestamps(operator, left, right)
   if (isTextual(left) && isTextual(right)) return alignTexts(operator, left, right)
   if (left.kind === 'bytes' && right.kind === 'bytes') return [left.sql, right.sql]
   return refuse(`it compares a ${left.kind} with a ${right.kind}, which mean something else in PostgreSQL`)
@@ -65,22 +66,21 @@ function alignDates(left: Value, right: Value): readonly [string, string] {
 }
 
 /**
- * As texts, `2024-01-31 00:00:00` comes after `2024-01-31`, where as moments they are one: only the comparisons
- * that agree on this are translated.
+ * Moments are written alike on both sides. As a text, `2024-01-31 00:00:00` comes after `2024-01-31`, where as moments
+ * they are one: with a mere date only the comparisons that agree on this are translated.
  */
-function alignTimestamps(
-  operator: Comparison,
-  left: Value,
-  right: Value,
-  context: Context,
-): readonly [string, string] {
-  if (context.strict) return refuse('it compares moments, whose texts may be written in several ways')
+function alignTimestamps(operator: Comparison, left: Value, right: Value): readonly [string, string] {
   if (left.kind === right.kind) return [left.sql, right.sql]
   const content = right.literal
-  if (left.kind !== 'timestamp' || content === null || !isDate(content) || !['<', '>='].includes(operator)) {
-    return refuse('it compares a moment with a text, which mean something else in PostgreSQL')
-  }
-  return [left.sql, `timestamp '${content}'`]
+  const wanted = left.kind === 'timestamp' && right.kind === 'text' && content !== null
+  if (wanted && isMoment(content)) return [left.sql, `timestamp '${content}'`]
+  if (wanted && isDate(content) && (operator === '<' || operator === '>=')) return [left.sql, `timestamp '${content}'`]
+  return refuse('it compares a moment with a text, which mean something else in PostgreSQL')
+}
+
+function isMoment(content: string): boolean {
+  const [date = '', time = ''] = content.split(' ', 2)
+  return content === `${date} ${time}` && isDate(date) && TIME.test(time)
 }
 
 function isDate(content: string): boolean {

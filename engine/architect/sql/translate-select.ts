@@ -105,13 +105,13 @@ function orderTarget(expression: Expression, items: readonly NamedItem[]): Expre
 /** SQLite picks some row's value for a column that is neither grouped nor aggregated; PostgreSQL refuses it. */
 function checkGrouping(select: Select, columns: readonly OutputColumn[], groups: readonly Value[]): void {
   for (const group of groups) {
-    if (!isBinary(group) || ['json', 'other', 'float', 'timestamp'].includes(group.kind)) {
+    if (!isBinary(group) || ['json', 'other', 'float'].includes(group.kind)) {
       refuse(`it groups by a ${group.kind} that PostgreSQL groups in another way`)
     }
   }
   if (select.distinct) {
     for (const { value } of columns) {
-      if (!isBinary(value) || ['json', 'float', 'timestamp'].includes(value.kind)) {
+      if (!isBinary(value) || ['json', 'float'].includes(value.kind)) {
         refuse(`it wants distinct values of a ${value.kind} that PostgreSQL tells apart in another way`)
       }
     }
