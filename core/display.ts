@@ -11,6 +11,11 @@ export function displayName(name: string): string {
   return name.replaceAll('\\', '\\\\').replace(UNSAFE, escapeOf)
 }
 
+/** The same for a message of ours that names may stand in: its line breaks stay. */
+export function displayText(text: string): string {
+  return text.replace(UNSAFE, (char) => (char === '\n' ? char : escapeOf(char)))
+}
+
 function escapeOf(char: string): string {
   const code = char.codePointAt(0) ?? 0
   if (code < 0x100) return `\\x${code.toString(16).padStart(2, '0')}`

@@ -29,23 +29,56 @@ export async function readQueries(files: readonly string[]): Promise<readonly Qu
 }
 
 export function queryPair(name: string, text: string): QueryPair {
-  const halves = /^--\s*source\s*\n([\s\S]*?)^--\s*target\s*\n([\s\S]*)$/m.exec(text)
+  const halves = /^--[ \t]*source[ \t]*\r?\n([\s\S]*?)^--[ \t]*target[ \t]*\r?\n([\s\S]*)$/m.exec(
+    text,
+  )
   const [source, target] = halves === null ? [text, text] : [halves[1] ?? '', halves[2] ?? '']
-  if (source.trim() !== '' && target.trim() !== '') return { name, source: source.trim(), target: target.trim() }
-  throw new SenseiError('USAGE', `${name} holds no query for ${source.trim() === '' ? 'the source' : 'the target'}.`)
+  if (source.trim() !== '' && target.trim() !== '') {
+    return { name, source: source.trim(), target: target.trim() }
+  }
+  const side = source.trim() === '' ? 'source' : 'target'
+  throw new SenseiError('USAGE', `${name} holds no query for the ${side}.`)
 }
 
-async function readCapped(file: string, bytesMax: number): Promise<Buffer> {
+/** Reads no more than the cap allows, whatever the file says its size is: a device or a pipe says 0. */
+export async function readCapped(file: string, bytesMax: number): Promise<Buffer> {
   const handle = await open(file, 'r').catch((cause: unknown) => {
-    throw new SenseiError('FILE_NOT_FOUND', `Cannot read ${file}. Check the path and its permissions.`, { cause })
+    throw unreadable(file, cause)
   })
   try {
     const { size } = await handle.stat()
-    if (size > bytesMax) {
-      throw new SenseiError('CONFIG_INVALID', `${file} has ${size} bytes; at most ${bytesMax} are read.`)
+    if (size > bytesMax) throw tooLarge(file, bytesMax)
+    const parts: Buffer[] = []
+    let total = 0
+    for (;;) {
+      const part = Buffer.allocUnsafe(64 * 1024)
+      const { bytesRead } = await handle.read(part, 0, part.length)
+      if (bytesRead === 0) return Buffer.concat(parts, total)
+      total += bytesRead
+      if (total > bytesMax) throw tooLarge(file, bytesMax)
+      parts.push(part.subarray(0, bytesRead))
     }
-    return await handle.readFile()
+  } catch (cause) {
+    if (cause instanceof SenseiError) throw cause
+    throw unreadable(file, cause)
   } finally {
     await handle.close()
   }
+}
+
+function unreadable(file: string, cause: unknown): SenseiError {
+  return new SenseiError(
+    'FILE_NOT_FOUND',
+    `Cannot read ${file}. Check the path and its permissions.`,
+    {
+      cause,
+    },
+  )
+}
+
+function tooLarge(file: string, bytesMax: number): SenseiError {
+  return new SenseiError(
+    'CONFIG_INVALID',
+    `${file} is larger than the ${bytesMax} bytes that are read.`,
+  )
 }

@@ -1,17 +1,17 @@
 /** Ctrl-C: the first one asks for an end at a chunk boundary, the second one ends at once. */
 import { EXIT } from '@sensei/core/errors'
-import type { Io } from './io.ts'
 
 export interface Interrupt {
   readonly signal: AbortSignal
   release(): void
 }
 
-export function onInterrupt(io: Io): Interrupt {
+/** An end at once closes every connection, which rolls back what was open, and the workers' channel, which ends them. */
+export function onInterrupt(say: (text: string) => void): Interrupt {
   const controller = new AbortController()
   const ask = (name: string): void => {
     if (controller.signal.aborted) process.exit(EXIT.interrupted)
-    io.say(`${name}: stopping at a chunk boundary; once more aborts at once`)
+    say(`${name}: stopping at a chunk boundary; once more aborts at once`)
     controller.abort()
   }
   const onInt = (): void => ask('interrupted')

@@ -1,5 +1,5 @@
 /** Where a command reads and writes. Data goes to stdout, everything for eyes to stderr. */
-import type { Writable } from 'node:stream'
+import type { Readable, Writable } from 'node:stream'
 
 export interface Io {
   readonly env: NodeJS.ProcessEnv
@@ -10,8 +10,12 @@ export interface Io {
   readonly stderr: Writable
   /** Progress may be drawn over itself. */
   readonly live: boolean
+  /** Colours on stdout. */
   readonly color: boolean
-  readonly columns: number
+  /** The width of the terminal, which may change. */
+  columns(): number
+  /** Where a person may answer a question; null without a terminal. */
+  readonly answers: Readable | null
 }
 
 export interface FaceOptions {
@@ -20,16 +24,17 @@ export interface FaceOptions {
 }
 
 export function processIo(options: FaceOptions): Io {
-  const { env, stdout, stderr } = process
-  const terminal = stderr.isTTY === true && env['TERM'] !== 'dumb' && !env['CI']
+  const { env, stdin, stdout, stderr } = process
+  const capable = env['TERM'] !== 'dumb'
   return {
     env,
     out: (text) => void stdout.write(`${text}\n`),
     say: (text) => void stderr.write(`${text}\n`),
     stderr,
-    live: options.progress === 'auto' && terminal,
-    color: options.color && terminal && !env['NO_COLOR'],
-    columns: stderr.columns ?? 80,
+    live: options.progress === 'auto' && stderr.isTTY === true && capable && !env['CI'],
+    color: options.color && stdout.isTTY === true && capable && !env['NO_COLOR'],
+    columns: () => stderr.columns ?? 80,
+    answers: stdin.isTTY === true && stderr.isTTY === true ? stdin : null,
   }
 }
 

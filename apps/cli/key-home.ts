@@ -1,7 +1,7 @@
 /** Where the keys are: known without starting a server, because checking a certificate needs none. */
-import { openDataFolder } from '@sensei/embedded/data-folder'
+import { dataFolder } from '@sensei/apps/pillars'
 import type { Io } from './io.ts'
 
 export function keyHome(io: Pick<Io, 'env'>): string {
-  return openDataFolder(io.env['SENSEI_DATA_DIR']).private
+  return dataFolder(io.env).private
 }

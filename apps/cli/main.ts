@@ -1,36 +1,49 @@
 #!/usr/bin/env node
 /** The command line: parses, runs one command, and turns what it threw into an exit code. */
+import { displayText } from '@sensei/core/display'
+import { EXIT, isSenseiError, SenseiError } from '@sensei/core/errors'
 import { CommanderError } from 'commander'
-import { EXIT, isSenseiError } from '@sensei/core/errors'
-import { errorJson } from './output-json.ts'
 import { tolerateClosedPipes } from './io.ts'
+import { errorJson } from './output-json.ts'
 import { program } from './program.ts'
 
 tolerateClosedPipes()
 
+let output = wantedOutput()
+
 try {
-  await program.parseAsync(process.argv)
+  await program((form) => (output = form)).parseAsync(process.argv)
 } catch (error) {
   process.exitCode = report(error)
 }
 
 function report(error: unknown): number {
-  // --help and --version end this way too, with 0; commander has said what was wrong already.
-  if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.done : EXIT.usage
-  if (!isSenseiError(error)) {
-    process.stderr.write(`${error instanceof Error ? error.stack : String(error)}\n`)
-    return EXIT.failed
-  }
-  if (wantsJson()) process.stdout.write(`${JSON.stringify(errorJson(error))}\n`)
-  process.stderr.write(`error ${error.code}: ${error.message}\n`)
-  return error.exitCode
+  // --help and --version end this way too.
+  if (error instanceof CommanderError && error.exitCode === 0) return EXIT.done
+  const known = knownError(error)
+  if (output === 'json') process.stdout.write(`${JSON.stringify(errorJson(known))}\n`)
+  // Commander has said on stderr already what was wrong.
+  if (error instanceof CommanderError) return EXIT.usage
+  process.stderr.write(`error ${known.code}: ${displayText(known.message)}\n`)
+  if (!isSenseiError(error) && error instanceof Error) process.stderr.write(`${error.stack}\n`)
+  return known.exitCode
 }
 
-/** Asked of argv itself: the parse may be what failed. */
-function wantsJson(): boolean {
-  const { argv } = process
-  return argv.some(
-    (word, at) =>
-      word === '--output=json' || ((word === '--output' || word === '-o') && argv[at + 1] === 'json'),
-  )
+function knownError(error: unknown): SenseiError {
+  if (isSenseiError(error)) return error
+  const message = error instanceof Error ? error.message : String(error)
+  if (error instanceof CommanderError) {
+    return new SenseiError('USAGE', message.replace(/^error: /, ''), { cause: error })
+  }
+  return new SenseiError('INTERNAL', `Unexpected: ${message}. Please report this.`, {
+    cause: error,
+  })
+}
+
+/** Asked of argv itself: the parse may be what fails. */
+function wantedOutput(): 'text' | 'json' {
+  const { argv, env } = process
+  const flag = argv.findLastIndex((word) => /^(--output|-o)(=|$)|^-ojson$/.test(word))
+  if (flag < 0) return env['SENSEI_OUTPUT'] === 'json' ? 'json' : 'text'
+  return argv[flag]?.endsWith('json') || argv[flag + 1] === 'json' ? 'json' : 'text'
 }

@@ -1,59 +1,105 @@
 /** The one object that `--output json` prints (docs/cli.md). Counts are numbers, digests hex. */
 import type { SenseiError } from '@sensei/core/errors'
 import { lossName } from '@sensei/core/losses'
-import type { Outcome } from '@sensei/engine/request'
+import type { Plan } from '@sensei/core/plan'
+import type { Verdict, Verification } from '@sensei/core/verdict'
+import type { Outcome, TableOutcome } from '@sensei/engine/request'
 
 export const OUTPUT_VERSION = 1
 
-export function outcomeJson(outcome: Outcome, certificate: string | null, seconds: number): object {
-  const { plan, verification } = outcome
+interface Told {
+  readonly migration_id: string | null
+  readonly status: string
+  readonly verdict: Verdict | null
+  readonly tables: readonly object[]
+  readonly plan: Plan | null
+  readonly verification: Verification | null
+  readonly certificate: string | null
+  readonly seconds: number
+  readonly error: { readonly code: string; readonly message: string } | null
+}
+
+/** The fields that every command's object has, in their order. */
+export function outputJson(told: Told): object {
+  const { plan, verification } = told
   return {
     schema_version: OUTPUT_VERSION,
-    migration_id: outcome.migrationId,
-    status: outcome.state,
-    verdict: outcome.verdict,
-    tables: outcome.tables.map((table) => ({
-      source: table.source,
-      target: table.target,
-      rows_source: table.rowsSource,
-      rows_target: table.rowsTarget,
-      rows_rejected: table.rowsRejected,
-      digest: table.digest,
-      ...(table.failure === null ? {} : { error: { code: table.failure.code, message: table.failure.message } }),
-    })),
+    migration_id: told.migration_id,
+    status: told.status,
+    verdict: told.verdict,
+    tables: told.tables,
     declared_losses: (plan?.losses ?? []).map((loss) => ({ loss: lossName(loss), ...loss })),
-    skipped_objects: (plan?.skipped ?? []).map(({ kind, name, table, reason }) => ({ kind, name, table, reason })),
+    skipped_objects: (plan?.skipped ?? []).map(({ kind, name, table, reason }) => ({
+      kind,
+      name,
+      table,
+      reason,
+    })),
     not_checked: verification?.notChecked ?? [],
-    differences: differencesOf(outcome),
-    certificate,
-    seconds,
-    error: outcome.error,
+    differences: verification === null ? [] : differencesOf(verification),
+    certificate: told.certificate,
+    seconds: Math.round(told.seconds * 1_000) / 1_000,
+    error: told.error,
   }
 }
 
-/** One entry for each cell that differs; a missing or extra row has no column. */
-function differencesOf(outcome: Outcome): object[] {
-  return (outcome.verification?.tables ?? []).flatMap((table) =>
-    table.differences.details.flatMap((row): object[] =>
-      row.columns.length === 0
-        ? [{ table: table.target, key: row.key, column: null, kind: row.kind, times: row.times, source: null, target: null }]
-        : row.columns.map((cell) => ({ table: table.target, key: row.key, kind: row.kind, ...cell })),
-    ),
-  )
+export function outcomeJson(outcome: Outcome, certificate: string | null, seconds: number): object {
+  const { migrationId, state, tables, verdict, plan, verification, error } = outcome
+  return outputJson({
+    migration_id: migrationId,
+    status: state,
+    verdict,
+    tables: tables.map(tableJson),
+    plan,
+    verification,
+    certificate,
+    seconds,
+    error,
+  })
 }
 
-export function errorJson(error: SenseiError): object {
-  return {
-    schema_version: OUTPUT_VERSION,
+export function errorJson({ code, message }: SenseiError): object {
+  return outputJson({
     migration_id: null,
     status: 'failed',
     verdict: null,
     tables: [],
-    declared_losses: [],
-    skipped_objects: [],
-    not_checked: [],
+    plan: null,
+    verification: null,
     certificate: null,
     seconds: 0,
-    error: { code: error.code, message: error.message },
+    error: { code, message },
+  })
+}
+
+export function tableJson(table: TableOutcome): object {
+  const { source, target, rowsSource, rowsTarget, rowsRejected, digest, failure } = table
+  return {
+    source,
+    target,
+    rows_source: rowsSource,
+    rows_target: rowsTarget,
+    rows_rejected: rowsRejected,
+    digest,
+    ...(failure === null ? {} : { error: { code: failure.code, message: failure.message } }),
   }
+}
+
+/** One entry for each cell that differs; a missing or extra row has no column. */
+function differencesOf(verification: Verification): object[] {
+  return verification.tables.flatMap(({ target: table, differences }) =>
+    differences.details.flatMap(({ key, kind, times, columns }): object[] =>
+      columns.length === 0
+        ? [{ table, key, kind, times, column: null, source: null, target: null }]
+        : columns.map(({ column, source, target }) => ({
+            table,
+            key,
+            kind,
+            times,
+            column,
+            source,
+            target,
+          })),
+    ),
+  )
 }

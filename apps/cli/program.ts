@@ -1,183 +1,231 @@
 /** Every command and flag, in one place; each command is a file of its own. */
+import { TOOL } from '@sensei/apps/tool'
 import { Command, Option } from 'commander'
-import { boundedCount, collect } from './settings.ts'
+import { withConfig } from './flags.ts'
 import { type Io, processIo } from './io.ts'
 import { keyHome } from './key-home.ts'
-import { TOOL } from '@sensei/apps/tool'
+import { boundedCount, collect } from './settings.ts'
 
 type Flags = Record<string, unknown>
+type Output = 'text' | 'json'
 
-/** Runs a command and leaves its exit code behind. */
-const exits =
-  <F>(run: (flags: F, io: Io) => Promise<number>) =>
-  async (flags: F & Flags, command: Command): Promise<void> => {
-    const all = { ...command.optsWithGlobals(), ...flags }
-    process.exitCode = await run(all as F, ioOf(all))
-  }
+const EXIT_CODES =
+  'Exit codes: 0 done · 1 failed · 2 usage · 3 different · 4 needs approval ·\n5 unreachable · 6 inconclusive · 130 interrupted'
 
-const withArgument =
-  <F>(run: (argument: string, flags: F, io: Io) => Promise<number>) =>
-  async (argument: string, flags: F & Flags, command: Command): Promise<void> => {
-    const all = { ...command.optsWithGlobals(), ...flags }
-    process.exitCode = await run(argument, all as F, ioOf(all))
-  }
-
-function ioOf(flags: Flags): Io {
-  return processIo({
-    color: flags['color'] !== false,
-    progress: flags['progress'] as 'auto' | 'plain' | 'none',
-  })
-}
-
-function root(): Command {
-  return new Command('sensei')
+/** The whole command line. `onOutput` hears what stdout is to get as soon as that is known. */
+export function program(onOutput: (form: Output) => void): Command {
+  const root = new Command('sensei')
     .description('Moves a database to PostgreSQL and proves that the move is right.')
     .version(TOOL.version)
+    .helpCommand(false)
     .exitOverride()
     .showHelpAfterError('(--help shows every flag)')
-    .addOption(new Option('-o, --output <form>', 'what stdout gets').choices(['text', 'json']).default('text'))
-    .addOption(new Option('--progress <form>', 'progress on stderr').choices(['auto', 'plain', 'none']).default('auto'))
+    .addOption(output())
+    .addOption(choice('--progress <form>', 'progress on stderr', ['auto', 'plain', 'none']))
     .option('--no-color', 'no colours (NO_COLOR does the same)')
-    .addHelpText('after', '\nExit codes: 0 done · 1 failed · 2 usage · 3 different · 4 needs approval · 5 unreachable · 6 inconclusive · 130 interrupted')
+    .addOption(new Option('--config <file>', 'settings (else ./sensei.yaml)').env('SENSEI_CONFIG'))
+    .addHelpText('after', `\n${EXIT_CODES}`)
+  const runs = runner(onOutput)
+  for (const add of [migrate, plan, verify, demo, certificate, keys, migrations, doctor])
+    add(root, runs)
+  return root
 }
 
-const sourceFlag = (): Option => new Option('--source <url>', 'sqlite:PATH, or env:NAME')
-const targetFlag = (): Option => new Option('--target <url>', 'postgres://USER@HOST:PORT/DATABASE, or env:NAME')
+type Runs = ReturnType<typeof runner>
 
-function migrateCommand(): Command {
-  return selection(new Command('migrate'))
+/** Runs a command on its settled flags and leaves its exit code behind. */
+function runner(onOutput: (form: Output) => void) {
+  return <F>(run: (flags: F, io: Io, ...names: string[]) => Promise<number>) =>
+    async (...given: unknown[]): Promise<void> => {
+      const command = given.at(-1) as Command
+      const names = given.slice(0, -2) as string[]
+      const flags: Flags = await withConfig(command, process.env)
+      onOutput(flags['output'] as Output)
+      const io = processIo({
+        color: flags['color'] !== false,
+        progress: flags['progress'] as 'auto' | 'plain' | 'none',
+      })
+      process.exitCode = await run(flags as F, io, ...names)
+    }
+}
+
+function migrate(root: Command, runs: Runs): void {
+  selection(root.command('migrate'))
     .description('plan, approve, carry, certify')
-    .option('--workers <n>', 'worker processes', boundedCount('workers'))
-    .option('--chunk-rows <n>', 'rows of a chunk at most', boundedCount('chunk-rows'))
+    .addOption(count('workers', 'worker processes'))
+    .addOption(count('chunk-rows', 'rows of a chunk at most'))
     .option('--plan <file>', 'run this (edited) plan')
-    .option('--accept-loss <rule>', 'accept a declared loss, rule:table.column (again for more)', collect)
-    .option('--max-rejects <n>', 'rows of a table that may be refused', boundedCount('max-rejects'))
+    .option(
+      '--accept-loss <rule>',
+      'accept a declared loss, rule:table.column (again for more)',
+      collect,
+    )
+    .addOption(count('max-rejects', 'rows of a table that may be refused'))
     .option('--append', 'load into existing empty tables')
     .option('--query <file>', 'replay this query on both sides (again for more)', collect)
     .option('--no-validate', 'carry only: no comparison, no certificate')
-    .option('--certificate <file>', 'where the certificate or the report goes')
+    .addOption(certificateFile())
     .option('-y, --yes', 'approve a plan that loses nothing beyond what was accepted')
     .option('--resume <id>', 'go on with this migration')
-    .action(exits(async (flags, io) => (await import('./commands/migrate.ts')).migrate(flags, io)))
+    .action(
+      runs(async (flags, io) =>
+        (await import('./commands/migrate.ts')).migrate(flags as never, io),
+      ),
+    )
 }
 
-function selection(command: Command): Command {
-  return command
-    .addOption(sourceFlag())
-    .addOption(targetFlag())
-    .option('--schema <name>', 'target schema')
-    .option('--include <glob>', 'only these tables (again for more)', collect)
-    .option('--exclude <glob>', 'not these tables (again for more)', collect)
-}
-
-function planCommand(): Command {
-  return selection(new Command('plan'))
+function plan(root: Command, runs: Runs): void {
+  selection(root.command('plan'))
     .description('survey and plan only; changes nothing')
     .option('--plan <file>', 'check this edited plan')
     .option('--accept-loss <rule>', 'accept a declared loss (again for more)', collect)
     .option('--append', 'plan for existing empty tables')
     .option('--out <file>', 'write the plan here')
-    .action(exits(async (flags, io) => (await import('./commands/plan.ts')).plan(flags, io)))
+    .action(
+      runs(async (flags, io) => (await import('./commands/plan.ts')).plan(flags as never, io)),
+    )
 }
 
-function verifyCommand(): Command {
-  return selection(new Command('verify'))
+function verify(root: Command, runs: Runs): void {
+  selection(root.command('verify'))
     .description('compare an existing pair, whoever copied it')
     .option('--plan <file>', 'the plan it was copied by')
     .option('--query <file>', 'replay this query on both sides (again for more)', collect)
-    .option('--certificate <file>', 'where the certificate or the report goes')
-    .action(exits(async (flags, io) => (await import('./commands/verify.ts')).verify(flags, io)))
+    .addOption(certificateFile())
+    .action(
+      runs(async (flags, io) => (await import('./commands/verify.ts')).verify(flags as never, io)),
+    )
 }
 
-function demoCommand(): Command {
-  return new Command('demo')
+function demo(root: Command, runs: Runs): void {
+  root
+    .command('demo')
     .description('migrate a sample shop on the embedded PostgreSQL and show the certificate')
-    .action(exits(async (flags, io) => (await import('./commands/demo.ts')).demo(flags, io)))
+    .action(
+      runs(async (flags, io) => (await import('./commands/demo.ts')).demo(flags as never, io)),
+    )
 }
 
-function doctorCommand(): Command {
-  return new Command('doctor')
-    .description('what is missing here, with the command or GRANT that mends it')
-    .addOption(targetFlag())
-    .action(exits(async (flags, io) => (await import('./commands/doctor.ts')).doctor(flags, io)))
+function certificate(root: Command, runs: Runs): void {
+  root
+    .command('certificate')
+    .description('certificates')
+    .command('verify')
+    .argument('<file>')
+    .description('check a certificate offline')
+    .option('--key <file>', 'the public key to trust (else the directory of trusted keys)')
+    .action(
+      runs(async (flags: { key?: string; output: Output }, io, file = '') => {
+        const { verifyCertificateFile } = await import('./commands/certificate.ts')
+        const { key: keyFile, output: form } = flags
+        return verifyCertificateFile(
+          {
+            file,
+            keyFile,
+            output: form,
+            get dataDir() {
+              return keyHome(io)
+            },
+          },
+          io,
+        )
+      }),
+    )
 }
 
-function certificateCommand(): Command {
-  return new Command('certificate').description('certificates').addCommand(
-    new Command('verify')
-      .argument('<file>')
-      .description('check a certificate offline')
-      .option('--key <file>', 'the public key to trust (else the directory of trusted keys)')
-      .action(
-        withArgument(async (file, flags: { key?: string; output: 'text' | 'json' }, io) => {
-          const { verifyCertificateFile } = await import('./commands/certificate.ts')
-          return verifyCertificateFile({ file, keyFile: flags.key, dataDir: keyHome(io), output: flags.output }, io)
-        }),
-      ),
-  )
+function keys(root: Command, runs: Runs): void {
+  root
+    .command('keys')
+    .description('the signing key')
+    .command('export')
+    .description('print the public key')
+    .action(
+      runs(async (flags: { output: Output }, io) => {
+        const { exportKeys } = await import('./commands/keys.ts')
+        return exportKeys({ dataDir: keyHome(io), output: flags.output }, io)
+      }),
+    )
 }
 
-function keysCommand(): Command {
-  return new Command('keys').description('the signing key').addCommand(
-    new Command('export')
-      .description('print the public key')
-      .action(
-        exits(async (flags: { output: 'text' | 'json' }, io) => {
-          const { exportKeys } = await import('./commands/keys.ts')
-          return exportKeys({ dataDir: keyHome(io), output: flags.output }, io)
-        }),
-      ),
-  )
-}
-
-function migrationsCommand(): Command {
+function migrations(root: Command, runs: Runs): void {
   const commands = () => import('./commands/migrations.ts')
-  return new Command('migrations')
-    .description('the migrations of this machine')
-    .addCommand(
-      new Command('list')
-        .description('newest first')
-        .action(exits(async (flags, io) => (await commands()).list(flags, io))),
+  const all = root.command('migrations').description('the migrations of this machine')
+  all
+    .command('list')
+    .description('newest first')
+    .action(runs(async (flags, io) => (await commands()).list(flags as never, io)))
+  all
+    .command('get')
+    .argument('<id>')
+    .description('one migration: tables, losses, verdict, history')
+    .action(runs(async (flags, io, id = '') => (await commands()).get(id, flags as never, io)))
+  all
+    .command('rejects')
+    .argument('<id>')
+    .description('rows that were refused, with their stored values and the reason')
+    .addOption(targetUrl())
+    .action(runs(async (flags, io, id = '') => (await commands()).rejects(id, flags as never, io)))
+  all
+    .command('retry')
+    .argument('<id>')
+    .description('run the failed tables again, on a new snapshot')
+    .addOption(sourceUrl())
+    .addOption(targetUrl())
+    .option('--accept-loss <rule>', 'accept a declared loss (again for more)', collect)
+    .addOption(count('max-rejects', 'rows of a table that may be refused'))
+    .addOption(certificateFile())
+    .action(runs(async (flags, io, id = '') => (await commands()).retry(id, flags as never, io)))
+  all
+    .command('clean')
+    .argument('<id>')
+    .description(
+      'remove ledger, rejects, fence and private copy; what they said is kept in the control plane',
     )
-    .addCommand(
-      new Command('get')
-        .argument('<id>')
-        .description('one migration: plan, tables, losses, verdict, history')
-        .action(withArgument(async (id, flags, io) => (await commands()).get(id, flags, io))),
-    )
-    .addCommand(
-      new Command('rejects')
-        .argument('<id>')
-        .description('rows that were refused, with their stored values and the reason')
-        .addOption(targetFlag())
-        .action(withArgument(async (id, flags, io) => (await commands()).rejects(id, flags, io))),
-    )
-    .addCommand(
-      new Command('retry')
-        .argument('<id>')
-        .description('run the failed tables again, on a new snapshot')
-        .addOption(sourceFlag())
-        .addOption(targetFlag())
-        .option('--accept-loss <rule>', 'accept a declared loss (again for more)', collect)
-        .option('--max-rejects <n>', 'rows of a table that may be refused', boundedCount('max-rejects'))
-        .option('--certificate <file>', 'where the certificate or the report goes')
-        .action(withArgument(async (id, flags, io) => (await commands()).retry(id, flags, io))),
-    )
-    .addCommand(
-      new Command('clean')
-        .argument('<id>')
-        .description("remove ledger, rejects, fence and private copy; what they said is kept in the control plane")
-        .addOption(targetFlag())
-        .action(withArgument(async (id, flags, io) => (await commands()).clean(id, flags, io))),
+    .addOption(targetUrl())
+    .action(runs(async (flags, io, id = '') => (await commands()).clean(id, flags as never, io)))
+}
+
+function doctor(root: Command, runs: Runs): void {
+  root
+    .command('doctor')
+    .description('what is missing here, with the command or GRANT that mends it')
+    .addOption(targetUrl())
+    .action(
+      runs(async (flags, io) => (await import('./commands/doctor.ts')).doctor(flags as never, io)),
     )
 }
 
-export const program = root()
-  .addCommand(migrateCommand())
-  .addCommand(planCommand())
-  .addCommand(verifyCommand())
-  .addCommand(demoCommand())
-  .addCommand(certificateCommand())
-  .addCommand(keysCommand())
-  .addCommand(migrationsCommand())
-  .addCommand(doctorCommand())
+function selection(command: Command): Command {
+  return command
+    .addOption(sourceUrl())
+    .addOption(targetUrl())
+    .addOption(new Option('--schema <name>', 'target schema').env('SENSEI_SCHEMA'))
+    .option('--include <glob>', 'only these tables (again for more)', collect)
+    .option('--exclude <glob>', 'not these tables (again for more)', collect)
+}
+
+const sourceUrl = (): Option =>
+  new Option('--source <url>', 'sqlite:PATH, or env:NAME').env('SENSEI_SOURCE')
+const targetUrl = (): Option =>
+  new Option('--target <url>', 'postgres://USER@HOST:PORT/DATABASE, or env:NAME').env(
+    'SENSEI_TARGET',
+  )
+const certificateFile = (): Option =>
+  new Option('--certificate <file>', 'where the certificate or the report goes').env(
+    'SENSEI_CERTIFICATE',
+  )
+const output = (): Option => choice('-o, --output <form>', 'what stdout gets', ['text', 'json'])
+
+function choice(flags: string, description: string, forms: readonly [string, ...string[]]): Option {
+  const option = new Option(flags, description).choices(forms).default(forms[0])
+  return option.env(environmentName(option.name()))
+}
+
+function count(name: 'workers' | 'chunk-rows' | 'max-rejects', description: string): Option {
+  const option = new Option(`--${name} <n>`, description).argParser(boundedCount(name))
+  return option.env(environmentName(name))
+}
+
+function environmentName(flag: string): string {
+  return `SENSEI_${flag.toUpperCase().replaceAll('-', '_')}`
+}

@@ -20,24 +20,36 @@ export function boundedCount(flag: keyof typeof BOUNDS): (text: string) => numbe
   return (text) => {
     const value = /^\d{1,9}$/.test(text) ? Number(text) : Number.NaN
     if (value >= min && value <= max) return value
-    throw new SenseiError('USAGE', `--${flag} takes a whole number from ${min} to ${max}, not ${JSON.stringify(text)}.`)
+    throw new SenseiError(
+      'USAGE',
+      `--${flag} takes a whole number from ${min} to ${max}, not ${JSON.stringify(text)}.`,
+    )
   }
 }
 
-export const collect = (value: string, previous: readonly string[] = []): string[] => [...previous, value]
+export const collect = (value: string, previous: readonly string[] = []): string[] => [
+  ...previous,
+  value,
+]
 
-/** What the first run said, overridden by what a resumed one repeats or raises. */
+/** What the first run said and what was accepted since, overridden by what a resumed one repeats or raises. */
 export function mergeOptions(
   kept: MigrationOptions,
+  accepted: readonly string[],
   given: Partial<MigrationOptions>,
 ): MigrationOptions {
   const fixed = ['schema', 'include', 'exclude', 'append'] as const
   for (const name of fixed) {
     const value = given[name]
     if (value === undefined || JSON.stringify(value) === JSON.stringify(kept[name])) continue
-    throw new SenseiError('USAGE', `--${name} was ${JSON.stringify(kept[name])} when this migration began and cannot change. Leave it out.`)
+    throw new SenseiError(
+      'USAGE',
+      `--${name} was ${JSON.stringify(kept[name])} when this migration began and cannot change. Leave it out.`,
+    )
   }
-  const acceptLosses = [...new Set([...kept.acceptLosses, ...(given.acceptLosses ?? [])])]
+  const acceptLosses = [
+    ...new Set([...kept.acceptLosses, ...accepted, ...(given.acceptLosses ?? [])]),
+  ]
   return { ...kept, ...given, acceptLosses }
 }
 
@@ -55,5 +67,6 @@ export function defaultOptions(): MigrationOptions {
     validate: true,
     differencesMax: DEFAULTS.differencesMax,
     queries: [],
+    urlsFrom: { source: null, target: null },
   }
 }

@@ -1,16 +1,20 @@
 /**
  * The end of a migration on one screen of 80 x 24: verdict, rows, losses, what was not checked, the certificate, the
- * next command. What does not fit is counted and named by the command that shows it.
+ * next command. What does not fit is counted and named by the command that shows it; only paths and commands are
+ * never cut.
  */
 import { displayName } from '@sensei/core/display'
 import { lossName } from '@sensei/core/losses'
-import type { Verdict } from '@sensei/core/verdict'
+import type { RowDifference, Verdict } from '@sensei/core/verdict'
 import type { Outcome, TableOutcome } from '@sensei/engine/request'
-import { fit, grouped } from './progress/bars.ts'
+import { grouped } from './progress/bars.ts'
+import { cut, fit, widthOf } from './width.ts'
 
-const WIDTH = 79
+const COLUMNS = 79
+/** One line of the 24 is the prompt that follows. */
 const LINES_MAX = 23
 const LISTED_MAX = 5
+const TITLE_COLUMNS = 12
 
 const VERDICT_WORDS: Record<Verdict, string> = {
   equivalent: 'EQUIVALENT: every row of every table arrived as planned',
@@ -20,6 +24,18 @@ const VERDICT_WORDS: Record<Verdict, string> = {
   not_validated: 'NOT VALIDATED: the rows were carried, not compared',
 }
 
+const GREEN = 32
+const YELLOW = 33
+const RED = 31
+
+const VERDICT_COLORS: Record<Verdict, number> = {
+  equivalent: GREEN,
+  equivalent_except_declared: GREEN,
+  different: RED,
+  inconclusive: YELLOW,
+  not_validated: YELLOW,
+}
+
 export interface SummaryFacts {
   readonly outcome: Outcome
   /** Where the certificate or the report was written. */
@@ -27,29 +43,39 @@ export interface SummaryFacts {
   /** Null for a migration that ran before. */
   readonly seconds: number | null
   readonly next: string
+  readonly color: boolean
+}
+
+interface Section {
+  readonly title: string
+  readonly lines: readonly string[]
 }
 
 export function summary(facts: SummaryFacts): string {
   const { outcome } = facts
-  const lines = [
-    headline(outcome),
+  const head = [
+    headline(outcome, facts.color),
     '',
-    `Migration   ${outcome.migrationId}`,
-    `Rows        ${rowsLine(outcome.tables, facts.seconds)}`,
-    ...listed('Failed', failureLines(outcome)),
-    ...listed('Differs', differenceLines(outcome)),
-    ...listed('Losses', lossLines(outcome)),
-    ...listed('Not carried', skippedLines(outcome)),
-    ...listed('Not checked', uncheckedLines(outcome)),
-    `${certificateWord(outcome)} ${facts.file ?? 'none'}`,
-    `Next        ${facts.next}`,
+    titled('Migration', outcome.migrationId),
+    titled('Rows', rowsLine(outcome.tables, facts.seconds)),
   ]
-  return lines.slice(0, LINES_MAX).map(cut).join('\n')
+  const tail = [
+    titled(outcome.certificate === null ? 'Report' : 'Certificate', facts.file ?? 'none'),
+    titled('Next', facts.next),
+  ]
+  const room = LINES_MAX - head.length - tail.reduce((rows, line) => rows + screenRows(line), 0)
+  return [...head, ...squeezed(sectionsOf(outcome), room), ...tail].join('\n')
 }
 
-function headline(outcome: Outcome): string {
-  if (outcome.verdict !== null) return VERDICT_WORDS[outcome.verdict]
-  return `${outcome.state.toUpperCase()}${outcome.error === null ? '' : `: ${outcome.error.code}`}`
+function headline(outcome: Outcome, color: boolean): string {
+  const { verdict, state, error } = outcome
+  const words =
+    verdict === null
+      ? `${state.toUpperCase().replace('_', ' ')}${error === null ? '' : `: ${error.code}`}`
+      : VERDICT_WORDS[verdict]
+  const shown = cut(words, COLUMNS)
+  const paint = verdict === null ? (error === null ? YELLOW : RED) : VERDICT_COLORS[verdict]
+  return color ? `\u001b[1;${paint}m${shown}\u001b[0m` : shown
 }
 
 function rowsLine(tables: readonly TableOutcome[], seconds: number | null): string {
@@ -58,27 +84,72 @@ function rowsLine(tables: readonly TableOutcome[], seconds: number | null): stri
   const rejected = sum((table) => table.rowsRejected)
   const parts = [
     `${grouped(sum((table) => table.rowsTarget))} of ${grouped(sum((table) => table.rowsSource))}`,
-    `${tables.length} tables`,
+    `${tables.length} ${tables.length === 1 ? 'table' : 'tables'}`,
     ...(rejected > 0 ? [`${grouped(rejected)} rejected`] : []),
     ...(seconds === null ? [] : [`${seconds.toFixed(1)} s`]),
   ]
   return parts.join(' · ')
 }
 
-function failureLines(outcome: Outcome): string[] {
-  return outcome.tables.flatMap(({ failure }) =>
-    failure === null ? [] : [`${displayName(failure.table)}: ${failure.message.split('\n')[0]}`],
+function sectionsOf(outcome: Outcome): Section[] {
+  const compared = outcome.verification !== null
+  const none = (lines: string[], word: string): string[] => (lines.length > 0 ? lines : [word])
+  return [
+    { title: 'Failed', lines: failureLines(outcome) },
+    { title: 'Differs', lines: differenceLines(outcome) },
+    { title: 'Losses', lines: none(lossLines(outcome), 'none') },
+    { title: 'Not carried', lines: skippedLines(outcome) },
+    {
+      title: 'Not checked',
+      lines: compared
+        ? none(uncheckedLines(outcome), 'nothing')
+        : ['anything: no rows were compared'],
+    },
+  ].filter((section) => section.lines.length > 0)
+}
+
+function failureLines({ tables, error }: Outcome): string[] {
+  const lines = tables.flatMap(({ failure }) =>
+    failure === null
+      ? []
+      : [`${displayName(failure.table)}: ${displayName(failure.message.split('\n')[0] ?? '')}`],
+  )
+  return lines.length > 0 || error === null ? lines : error.message.split('\n').map(displayName)
+}
+
+/** Counts by table, then rows and columns by name. */
+function differenceLines({ verification }: Outcome): string[] {
+  if (verification === null) return []
+  const differing = verification.tables.filter(
+    ({ differences: { rowsMissing, rowsExtra, rowsChanged } }) =>
+      rowsMissing + rowsExtra + rowsChanged > 0,
+  )
+  return [
+    ...differing.map(({ target, differences: { rowsChanged, rowsMissing, rowsExtra } }) => {
+      const counts = `${grouped(rowsChanged)} changed, ${grouped(rowsMissing)} missing, ${grouped(rowsExtra)} extra`
+      return `${displayName(target)}: ${counts}`
+    }),
+    ...differing.flatMap(({ target, differences }) =>
+      differences.details.flatMap((row) => rowLines(displayName(target), row)),
+    ),
+    ...verification.structure.map(({ kind, object, problem }) =>
+      displayName(`${kind} ${object}: ${problem}`),
+    ),
+  ]
+}
+
+function rowLines(table: string, row: RowDifference): string[] {
+  const where = `${table} ${displayName(row.key)}`
+  if (row.columns.length === 0)
+    return [`${where}: ${row.kind}${row.times > 1 ? ` × ${grouped(row.times)}` : ''}`]
+  return row.columns.map(
+    ({ column, source, target }) =>
+      `${where}, ${displayName(column)}: ${value(source)} became ${value(target)}`,
   )
 }
 
-function differenceLines(outcome: Outcome): string[] {
-  return (outcome.verification?.tables ?? []).flatMap((table) => {
-    const { rowsMissing, rowsExtra, rowsChanged } = table.differences
-    if (rowsMissing + rowsExtra + rowsChanged === 0) return []
-    return [
-      `${displayName(table.target)}: ${grouped(rowsChanged)} changed, ${grouped(rowsMissing)} missing, ${grouped(rowsExtra)} extra`,
-    ]
-  })
+function value(text: string | null): string {
+  return text === null ? 'NULL' : `"${cut(displayName(text), 24)}"`
 }
 
 function lossLines(outcome: Outcome): string[] {
@@ -96,23 +167,39 @@ function skippedLines(outcome: Outcome): string[] {
   return [...kinds].map(([kind, names]) => `${names.length} ${kind}: ${names.join(', ')}`)
 }
 
-function uncheckedLines(outcome: Outcome): string[] {
-  return (outcome.verification?.notChecked ?? []).map(
-    ({ what, reason }) => `${displayName(what)}: ${reason}`,
-  )
+function uncheckedLines({ verification }: Outcome): string[] {
+  if (verification === null) return []
+  const { notChecked, mutation } = verification
+  const lines = notChecked.map(({ what, reason }) => `${displayName(what)}: ${displayName(reason)}`)
+  return mutation.status === 'run'
+    ? lines
+    : [...lines, `self-test: ${displayName(mutation.reason ?? 'not run')}`]
 }
 
-function certificateWord(outcome: Outcome): string {
-  return outcome.certificate === null ? 'Report     ' : 'Certificate'
+/** As many lines of each section as fit together, at least one: the longest gives way first. */
+function squeezed(sections: readonly Section[], room: number): string[] {
+  for (let most = LISTED_MAX; most > 1; most -= 1) {
+    const lines = sections.flatMap((section) => listed(section, most))
+    if (lines.length <= room) return lines
+  }
+  return sections.flatMap((section) => listed(section, 1)).slice(0, Math.max(0, room))
 }
 
-function listed(title: string, lines: readonly string[]): string[] {
-  const shown = lines.slice(0, lines.length > LISTED_MAX ? LISTED_MAX - 1 : LISTED_MAX)
-  const hidden = lines.length - shown.length
-  const all = hidden > 0 ? [...shown, `… and ${hidden} more (sensei migrations get)`] : shown
-  return all.map((line, at) => `${fit(at === 0 ? title : '', 11)} ${line}`)
+function listed({ title, lines }: Section, most: number): string[] {
+  const all =
+    lines.length > most ? [...lines.slice(0, most - 1), hidden(lines.length - most + 1)] : lines
+  return all.map((line, at) => cut(titled(at === 0 ? title : '', line), COLUMNS))
 }
 
-function cut(line: string): string {
-  return line.length > WIDTH ? `${line.slice(0, WIDTH - 1)}…` : line
+function hidden(count: number): string {
+  return `… ${grouped(count)} more: sensei migrations get ID --output json`
+}
+
+function titled(title: string, text: string): string {
+  return `${fit(title, TITLE_COLUMNS)}${text}`
+}
+
+/** Lines that a terminal of 80 columns makes of one. */
+function screenRows(line: string): number {
+  return Math.max(1, Math.ceil(widthOf(line) / 80))
 }

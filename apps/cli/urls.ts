@@ -11,7 +11,7 @@ export function required(flag: '--source' | '--target', given: string | undefine
 }
 
 /** `env:NAME` takes the URL from that variable. A password in a flag works, with one line of warning. */
-export function urlOf(io: Io, flag: '--source' | '--target', given: string): string {
+export function urlOf(io: Pick<Io, 'env' | 'say'>, flag: '--source' | '--target', given: string): string {
   if (given.startsWith('env:')) return fromEnvironment(io, flag, given.slice(4))
   if (given !== redacted(given)) {
     hideFromProcessList()
@@ -28,10 +28,13 @@ export function redacted(url: string): string {
   return url.replace(PASSWORD, '$1@').replace(PASSWORD_PARAMETER, '$1')
 }
 
-function fromEnvironment(io: Io, flag: string, name: string): string {
+function fromEnvironment(io: Pick<Io, 'env'>, flag: string, name: string): string {
   const url = io.env[name]
   if (url !== undefined && url !== '') return url
-  throw new SenseiError('USAGE', `${flag} env:${name} names a variable that is not set. Set ${name} to the URL.`)
+  throw new SenseiError(
+    'USAGE',
+    `${flag} env:${name} names a variable that is not set. Set ${name} to the URL.`,
+  )
 }
 
 /** Overwrites this process's own entry in the process list; a launcher's entry may still show it. */

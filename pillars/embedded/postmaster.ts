@@ -82,14 +82,17 @@ export function findRunning(data: string): Postmaster | null {
   return pid > 0 && port > 0 && isServerOf(pid, data) ? { pid, port } : null
 }
 
-/** Starts the server on a free port of loopback. It may still be recovering when this returns. */
+/**
+ * Starts the server on a free port of loopback, the one it had before where that is free: URLs of its databases stay
+ * true. It may still be recovering when this returns.
+ */
 export async function start(
   folder: DataFolder,
   binaries: string,
   data: string,
 ): Promise<Postmaster> {
   for (let tries = 1; ; tries++) {
-    const port = await freePort()
+    const port = await freePort(tries === 1 ? lastPort(data) : 0)
     const startedAt = existsSync(folder.log) ? statSync(folder.log).size : 0
     const child = launch(folder, binaries, data, port)
     const running = await untilListed(child, data)
@@ -241,11 +244,18 @@ function commandOf(pid: number): string | null {
   return stdout?.trim() || null
 }
 
-async function freePort(): Promise<number> {
+/** The port of the last start; 0 where there was none. */
+function lastPort(data: string): number {
+  const options = join(data, 'postmaster.opts')
+  if (!existsSync(options)) return 0
+  return Number(/"port=(\d+)"/.exec(readFileSync(options, 'utf8'))?.[1] ?? 0)
+}
+
+async function freePort(wanted: number): Promise<number> {
   return new Promise((resolve, reject) => {
     const probe = createServer()
-    probe.once('error', reject)
-    probe.listen(0, '127.0.0.1', () => {
+    probe.once('error', (error) => (wanted === 0 ? reject(error) : resolve(freePort(0))))
+    probe.listen(wanted, '127.0.0.1', () => {
       const address = probe.address()
       const port = typeof address === 'object' && address !== null ? address.port : 0
       probe.close(() => resolve(port))

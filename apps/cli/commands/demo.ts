@@ -4,12 +4,13 @@ import path from 'node:path'
 import { createShop } from '@sensei/apps/demo/shop'
 import { openSession } from '@sensei/apps/session'
 import type { ExitCode } from '@sensei/core/errors'
-import { emptyDatabase } from '@sensei/embedded/demo-database'
+import { emptyDatabase } from '@sensei/apps/pillars'
 import type { Io } from '../io.ts'
 import { grouped } from '../progress/bars.ts'
 import { runMigration } from './migrate.ts'
 
 const DATABASE = 'sensei_demo'
+const CERTIFICATE = 'demo.certificate.json'
 
 export interface DemoFlags {
   readonly output: 'text' | 'json'
@@ -23,17 +24,19 @@ export async function demo(flags: DemoFlags, io: Io): Promise<ExitCode> {
     await mkdir(folder, { recursive: true, mode: 0o700 })
     io.say('Making a sample shop in SQLite')
     const facts = await createShop(path.join(folder, 'shop.sqlite'))
-    io.say(`  ${Object.keys(facts.tables).length} tables, ${grouped(facts.rows)} rows, with what really happens in them`)
+    io.say(
+      `  ${Object.keys(facts.tables).length} tables, ${grouped(facts.rows)} rows, with what really happens in them`,
+    )
     io.say('Losses that this demo accepts, each by its name:')
     for (const loss of facts.losses) io.say(`  --accept-loss '${loss}'`)
-    const target = await emptyDatabase(session.adminUrl, DATABASE)
+    const targetUrl = await emptyDatabase(session, DATABASE)
     const { exit } = await runMigration(
       session,
       {
         ...flags,
-        ends: { sourceUrl: `sqlite:${facts.path}`, targetUrl: target },
+        ends: { sourceUrl: `sqlite:${facts.path}`, targetUrl },
         acceptLoss: facts.losses,
-        certificate: path.join(folder, 'shop.certificate.json'),
+        certificate: CERTIFICATE,
         validate: true,
         yes: true,
       },

@@ -25,17 +25,22 @@ const NODE_MAJOR = 24
 
 export async function doctor(flags: DoctorFlags, io: Io): Promise<ExitCode> {
   const checks = [node(), ...(await controlPlane(io))]
-  if (flags.target !== undefined) checks.push(...(await target(urlOf(io, '--target', flags.target))))
+  if (flags.target !== undefined)
+    checks.push(...(await target(urlOf(io, '--target', flags.target))))
   const well = checks.every((check) => check.ok)
   if (flags.output === 'json') io.out(JSON.stringify({ schema_version: 1, ok: well, checks }))
-  else for (const { name, ok, detail } of checks) io.out(`${ok ? 'ok     ' : 'MISSING'}  ${name}: ${displayName(detail)}`)
+  else
+    for (const { name, ok, detail } of checks)
+      io.out(`${ok ? 'ok     ' : 'MISSING'}  ${name}: ${displayName(detail)}`)
   return well ? EXIT.done : EXIT.failed
 }
 
 function node(): Check {
   const major = Number(process.versions.node.split('.')[0])
   const ok = major >= NODE_MAJOR
-  const detail = ok ? process.versions.node : `${process.versions.node}; Sensei needs Node ${NODE_MAJOR}: npm install node@${NODE_MAJOR}`
+  const detail = ok
+    ? process.versions.node
+    : `${process.versions.node}; Sensei needs Node ${NODE_MAJOR}: npm install node@${NODE_MAJOR}`
   return { name: 'Node', ok, detail: `${detail} (Sensei ${TOOL.version})` }
 }
 
@@ -45,7 +50,11 @@ async function controlPlane(io: Io): Promise<Check[]> {
     try {
       await session.journal.list({ limit: 1 })
       return [
-        { name: 'control plane', ok: true, detail: 'the embedded PostgreSQL runs and its migrations are applied' },
+        {
+          name: 'control plane',
+          ok: true,
+          detail: 'the embedded PostgreSQL runs and its migrations are applied',
+        },
         await room(session.privateFolder),
       ]
     } finally {
@@ -59,7 +68,11 @@ async function room(folder: string): Promise<Check> {
   const free = bavail * bsize
   const shown = `${(free / 1024 ** 3).toFixed(1)} GiB free at ${folder}`
   const ok = free >= FREE_BYTES_MIN
-  return { name: 'disk', ok, detail: ok ? shown : `${shown}; free some, or set SENSEI_DATA_DIR to a larger disk` }
+  return {
+    name: 'disk',
+    ok,
+    detail: ok ? shown : `${shown}; free some, or set SENSEI_DATA_DIR to a larger disk`,
+  }
 }
 
 /** A plan without tables asks for exactly the rights that every migration needs. */
@@ -72,7 +85,11 @@ async function target(url: string): Promise<Check[]> {
       const findings = await target.preflight(EMPTY_PLAN)
       return [
         { name: 'target', ok: true, detail: known },
-        ...findings.map(({ code, message }) => ({ name: 'target', ok: code === null, detail: message })),
+        ...findings.map(({ code, message }) => ({
+          name: 'target',
+          ok: code === null,
+          detail: message,
+        })),
       ]
     } finally {
       await target.close()

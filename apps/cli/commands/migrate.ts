@@ -1,22 +1,25 @@
 /** `sensei migrate`: plan, approve, carry, certify. */
 import { randomUUID } from 'node:crypto'
 import { hostname, userInfo } from 'node:os'
-import { EXIT, type ExitCode, SenseiError } from '@sensei/core/errors'
+import { displayText } from '@sensei/core/display'
+import type { ExitCode } from '@sensei/core/errors'
 import type { Plan } from '@sensei/core/plan'
+import type { MigrationRecord } from '@sensei/core/ports/journal'
 import { openSession, type Session } from '@sensei/apps/session'
-import type { Cast } from '@sensei/engine/cast'
 import { conduct } from '@sensei/engine/conductor'
 import type { MigrationOptions, MigrationRequest, Outcome } from '@sensei/engine/request'
+import { askApproval } from '../approve.ts'
+import { checkEnds, endOf, keptOptions, variableOf } from '../ends.ts'
 import { exitOf } from '../exit.ts'
 import { readPlanFile, readQueries } from '../files.ts'
+import { nextCommand } from '../next.ts'
 import { onInterrupt } from '../interrupt.ts'
 import type { Io } from '../io.ts'
 import { outcomeJson } from '../output-json.ts'
 import { type ProgressFace, progressFace } from '../progress/face.ts'
 import { defaultOptions, mergeOptions } from '../settings.ts'
 import { summary } from '../summary.ts'
-import { urlOf } from '../urls.ts'
-import { writeOutcomeFile } from '../written.ts'
+import { checkWritable, defaultFile, writeOutcomeFile } from '../written.ts'
 
 export interface MigrateFlags {
   readonly source?: string
@@ -63,70 +66,114 @@ export async function runMigration(
   retry = false,
 ): Promise<MigrateRun> {
   const begun = performance.now()
-  const face = progressFace(io, flags.output === 'json' && !io.live ? 'none' : flags.progress)
-  const interrupt = onInterrupt(io)
-  const ends = flags.ends ?? (await endsOf(session, flags, io))
-  const request = await requestOf(session, flags, face, retry)
-  const cast = await session.cast({ ...ends, progress: face })
+  const kept = flags.resume === undefined ? null : await session.journal.get(flags.resume)
+  const ends = flags.ends ?? endsOf(flags, kept, io)
+  const face = progressFace(io, flags.progress)
+  const request = await requestOf(session, flags, kept, { face, retry })
+  await checkWritable(flags.certificate ?? defaultFile(request.migrationId))
+  const interrupt = onInterrupt((text) => face.say(text))
   try {
-    if (flags.resume !== undefined) await checkEnds(session, flags.resume, cast)
-    const outcome = await conduct(cast, request, interrupt.signal)
-    const seconds = (performance.now() - begun) / 1_000
-    face.close()
-    const file = await writeOutcomeFile(outcome, flags.certificate)
-    if (flags.output === 'json') io.out(JSON.stringify(outcomeJson(outcome, outcome.certificate === null ? null : file, seconds)))
-    else io.out(summary({ outcome, file, seconds, next: nextCommand(outcome, file) }))
-    if (outcome.error !== null) io.say(`error ${outcome.error.code}: ${outcome.error.message}`)
-    return { outcome, exit: exitOf(outcome) }
+    const cast = await session.cast({ ...ends, progress: face })
+    try {
+      if (kept !== null) checkEnds(kept, cast)
+      const outcome = await conduct(
+        cast,
+        { ...request, approve: approver(flags, face, io, interrupt.signal) },
+        interrupt.signal,
+      )
+      face.close()
+      await tell(outcome, flags, (performance.now() - begun) / 1_000, io)
+      return { outcome, exit: exitOf(outcome) }
+    } finally {
+      await cast.close()
+    }
   } finally {
     face.close()
     interrupt.release()
-    await cast.close()
+  }
+}
+
+async function tell(outcome: Outcome, flags: MigrateFlags, seconds: number, io: Io): Promise<void> {
+  const file = await writeOutcomeFile(outcome, flags.certificate)
+  const certificate = outcome.certificate === null ? null : file
+  const { color } = io
+  if (flags.output === 'json') io.out(JSON.stringify(outcomeJson(outcome, certificate, seconds)))
+  else
+    io.out(
+      `\n${summary({ outcome, file, seconds, next: nextCommand(outcome, certificate, io), color })}`,
+    )
+  if (outcome.error !== null)
+    io.say(`error ${outcome.error.code}: ${displayText(outcome.error.message)}`)
+}
+
+/** --yes, or a person who was asked. */
+function approver(flags: MigrateFlags, face: ProgressFace, io: Io, signal: AbortSignal) {
+  return async (plan: Plan): Promise<boolean> => {
+    face.close()
+    face.expect(rowsOf(plan))
+    return flags.yes === true || (await askApproval(io, plan, signal))
   }
 }
 
 /** Source and target from the flags, or from the migration that is resumed; its secrets come again from outside. */
-async function endsOf(
-  session: Session,
+function endsOf(
   flags: MigrateFlags,
+  kept: MigrationRecord | null,
   io: Io,
-): Promise<{ sourceUrl: string; targetUrl: string }> {
-  const kept = flags.resume === undefined ? null : await session.journal.get(flags.resume)
-  const pick = (flag: 'source' | 'target'): string => {
-    const given = flags[flag]
-    const known = kept?.[flag].url
-    if (given === undefined && known !== undefined) return known
-    if (given === undefined) throw new SenseiError('USAGE', `--${flag} is missing. Name the ${flag} database, or --resume ID.`)
-    return urlOf(io, `--${flag}`, given)
+): { sourceUrl: string; targetUrl: string } {
+  return {
+    sourceUrl: endOf(io, 'source', flags.source, kept),
+    targetUrl: endOf(io, 'target', flags.target, kept),
   }
-  return { sourceUrl: pick('source'), targetUrl: pick('target') }
+}
+
+interface RequestParts {
+  readonly face: ProgressFace
+  readonly retry: boolean
 }
 
 async function requestOf(
   session: Session,
   flags: MigrateFlags,
-  face: ProgressFace,
-  retry: boolean,
-): Promise<MigrationRequest> {
+  kept: MigrationRecord | null,
+  { face, retry }: RequestParts,
+): Promise<Omit<MigrationRequest, 'approve'>> {
   const given = await givenOptions(flags)
-  const kept = flags.resume === undefined ? null : await session.journal.get(flags.resume)
-  const options =
-    kept === null
-      ? { ...defaultOptions(), ...given }
-      : mergeOptions(kept.options as unknown as MigrationOptions, given)
+  const first = {
+    ...defaultOptions(),
+    ...given,
+    urlsFrom: { source: variableOf(flags.source), target: variableOf(flags.target) },
+  }
+  if (kept !== null) await expectKept(session, kept.id, face)
   return {
-    migrationId: flags.resume ?? randomUUID(),
+    migrationId: kept?.id ?? randomUUID(),
     resume: kept !== null,
     retry,
-    options,
+    options:
+      kept === null
+        ? first
+        : mergeOptions(keptOptions(kept), await acceptedSince(session, kept.id), given),
     plan: flags.plan === undefined ? null : await readPlanFile(flags.plan),
-    approve: (plan: Plan) => {
-      face.expect(plan.tables.reduce((rows, table) => rows + table.rows, 0))
-      return Promise.resolve(flags.yes === true)
-    },
     actor: `user:${userInfo().username}`,
     owner: `${hostname()}/${process.pid}`,
   }
+}
+
+async function expectKept(session: Session, id: string, face: ProgressFace): Promise<void> {
+  const plan = (await session.journal.entries(id, 'plan')).at(-1)?.plan
+  if (plan !== undefined) face.expect(rowsOf(plan))
+}
+
+/** What was accepted when the plan was approved stays accepted, whoever resumes. */
+async function acceptedSince(session: Session, id: string): Promise<readonly string[]> {
+  const events = await session.journal.events(id)
+  return events.flatMap((event) =>
+    event.type === 'migration.approved' ? event.payload.acceptedLosses : [],
+  )
+}
+
+function rowsOf(plan: Plan): number {
+  return plan.tables.reduce((rows, table) => rows + table.rows, 0)
 }
 
 async function givenOptions(flags: MigrateFlags): Promise<Partial<MigrationOptions>> {
@@ -144,27 +191,4 @@ async function givenOptions(flags: MigrateFlags): Promise<Partial<MigrationOptio
     queries,
   }
   return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined))
-}
-
-function nextCommand(outcome: Outcome, file: string | null): string {
-  const { error, migrationId, verdict } = outcome
-  if (outcome.certificate !== null) return `sensei certificate verify ${file}`
-  if (error?.code === 'LOSS_NOT_ACCEPTED' || error?.code === 'PLAN_NEEDS_APPROVAL') {
-    return `sensei migrate --resume ${migrationId} --yes`
-  }
-  if (error !== null && exitOf(outcome) === EXIT.interrupted) return `sensei migrate --resume ${migrationId}`
-  if (error !== null) return `sensei migrations retry ${migrationId}`
-  if (verdict === 'not_validated') return 'sensei verify --source … --target …'
-  return `sensei migrations get ${migrationId}`
-}
-
-/** Compared as the adapters write them: a relative path and an absolute one name the same file. */
-async function checkEnds(session: Session, id: string, cast: Cast): Promise<void> {
-  const kept = await session.journal.get(id)
-  if (cast.source.url !== kept.source.url) throw otherEnd('source', kept.source.url)
-  if (cast.target.url !== kept.target.url) throw otherEnd('target', kept.target.url)
-}
-
-function otherEnd(flag: string, known: string): SenseiError {
-  return new SenseiError('USAGE', `This migration's ${flag} is ${known}; another one cannot be resumed into. Leave --${flag} out, or start a new migration.`)
 }

@@ -1,16 +1,19 @@
 /** `sensei migrations …`: what this machine has moved, and what is left of it. */
 import { openSession, type Session } from '@sensei/apps/session'
-import { openTarget } from '@sensei/apps/pillars'
 import { displayName } from '@sensei/core/display'
 import { EXIT, type ExitCode, SenseiError } from '@sensei/core/errors'
+import type { LifecycleEvent } from '@sensei/core/events'
 import type { MigrationRecord } from '@sensei/core/ports/journal'
 import type { Reject } from '@sensei/core/receipt'
 import { cleanUp } from '@sensei/engine/clean'
-import { storedOutcome } from '@sensei/engine/outcome'
+import { storedOutcome } from '@sensei/engine/conductor/outcome'
+import { checkEnds, endOf } from '../ends.ts'
 import type { Io } from '../io.ts'
-import { outcomeJson } from '../output-json.ts'
+import { nextCommand } from '../next.ts'
+import { OUTPUT_VERSION, outcomeJson } from '../output-json.ts'
+import { grouped } from '../progress/bars.ts'
 import { summary } from '../summary.ts'
-import { urlOf } from '../urls.ts'
+import { cut } from '../width.ts'
 import { runMigration } from './migrate.ts'
 
 interface ListFlags {
@@ -30,13 +33,19 @@ interface RetryFlags extends OneFlags {
 }
 
 const LISTED_MAX = 200
+/** One object on stdout is made in memory; whoever has more reads them as text, which streams. */
+const REJECTS_IN_JSON_MAX = 100_000
 
 export async function list(flags: ListFlags, io: Io): Promise<ExitCode> {
   return withSession(io, async (session) => {
     const found = await session.journal.list({ limit: LISTED_MAX })
-    if (flags.output === 'json') io.out(JSON.stringify({ schema_version: 1, migrations: found.map(asJson) }))
-    else for (const one of found) io.out(asLine(one))
-    if (found.length === 0 && flags.output === 'text') io.say('No migrations yet. Start one: sensei migrate --source … --target …')
+    if (flags.output === 'json') {
+      io.out(JSON.stringify({ schema_version: OUTPUT_VERSION, migrations: found.map(recordJson) }))
+      return EXIT.done
+    }
+    for (const one of found) io.out(recordLine(one))
+    if (found.length === 0)
+      io.say('No migrations yet. Start one: sensei migrate --source … --target …')
     return EXIT.done
   })
 }
@@ -46,12 +55,22 @@ export async function get(id: string, flags: ListFlags, io: Io): Promise<ExitCod
     const outcome = await storedOutcome(session.journal, id)
     const events = await session.journal.events(id)
     if (flags.output === 'json') {
-      io.out(JSON.stringify({ ...outcomeJson(outcome, outcome.certificate, 0), events }))
+      const envelope =
+        outcome.certificate === null ? null : (JSON.parse(outcome.certificate) as object)
+      io.out(
+        JSON.stringify({
+          ...outcomeJson(outcome, null, lasted(events)),
+          envelope,
+          events: events.map(eventJson),
+        }),
+      )
       return EXIT.done
     }
-    io.out(summary({ outcome, file: outcome.certificate === null ? null : 'kept in the control plane', seconds: null, next: `sensei migrations rejects ${id}` }))
+    const file = outcome.certificate === null ? null : 'kept in the control plane'
+    const next = nextCommand(outcome, null, io)
+    io.out(summary({ outcome, file, seconds: null, next, color: io.color }))
     io.out('')
-    for (const event of events) io.out(`${String(event.version).padStart(3)}  ${event.occurredAt}  ${event.type} -> ${event.state}`)
+    for (const event of events) io.out(eventLine(event))
     return EXIT.done
   })
 }
@@ -59,53 +78,100 @@ export async function get(id: string, flags: ListFlags, io: Io): Promise<ExitCod
 /** From the target's ledger while it is there, from the control plane once it was cleaned. */
 export async function rejects(id: string, flags: OneFlags, io: Io): Promise<ExitCode> {
   return withSession(io, async (session) => {
-    const record = await session.journal.get(id)
-    const kept = (await session.journal.entries(id, 'archive')).at(-1)
-    const target = kept === undefined ? await openTarget(targetUrl(io, flags, record)) : null
+    const found: Reject[] = []
     let count = 0
-    try {
-      for await (const reject of kept?.rejects ?? target?.ledger.rejects(id) ?? []) {
-        count += 1
-        io.out(flags.output === 'json' ? JSON.stringify(reject) : rejectText(reject))
-      }
-    } finally {
-      await target?.close()
+    const take = (reject: Reject): void => {
+      count += 1
+      if (flags.output === 'text') io.out(rejectText(reject))
+      else if (found.length < REJECTS_IN_JSON_MAX) found.push(reject)
     }
-    io.say(count === 0 ? 'No row was rejected.' : `${count} rows were rejected.`)
+    const total = (await eachReject(session, id, flags, io, take)) ?? count
+    if (flags.output === 'json') {
+      io.out(
+        JSON.stringify({ schema_version: OUTPUT_VERSION, migration_id: id, total, rejects: found }),
+      )
+    } else {
+      io.say(total === 0 ? 'No row was rejected.' : `${grouped(total)} rows were rejected.`)
+    }
     return EXIT.done
   })
 }
 
+/** Returns how many there were where that is known apart from those that are kept. */
+async function eachReject(
+  session: Session,
+  id: string,
+  flags: OneFlags,
+  io: Io,
+  take: (reject: Reject) => void,
+): Promise<number | null> {
+  const kept = await session.journal.get(id)
+  const archive = (await session.journal.entries(id, 'archive')).at(-1)
+  if (archive !== undefined) {
+    archive.rejects.forEach(take)
+    return archive.rejectsTotal
+  }
+  const target = await session.openTarget(endOf(io, 'target', flags.target, kept))
+  try {
+    checkEnds(kept, { target })
+    for await (const reject of target.ledger.rejects(id)) take(reject)
+    return null
+  } finally {
+    await target.close()
+  }
+}
+
 export async function retry(id: string, flags: RetryFlags, io: Io): Promise<ExitCode> {
   return withSession(io, async (session) => {
-    const record = await session.journal.get(id)
-    if (record.state !== 'failed') {
-      throw new SenseiError('TRANSITION_REFUSED', `Migration ${id} is ${record.state}; only a failed one is retried. ${record.state === 'completed' ? 'There is nothing to do.' : `Go on with: sensei migrate --resume ${id}`}`)
+    const { state } = await session.journal.get(id)
+    if (state !== 'failed') {
+      const instead =
+        state === 'completed'
+          ? 'There is nothing to do.'
+          : `Go on with: sensei migrate --resume ${id}`
+      throw new SenseiError(
+        'TRANSITION_REFUSED',
+        `Migration ${id} is ${state}; only a failed one is retried. ${instead}`,
+      )
     }
-    const run = await runMigration(session, { ...flags, resume: id, validate: true, yes: true }, io, true)
+    const run = await runMigration(
+      session,
+      { ...flags, resume: id, validate: true, yes: true },
+      io,
+      true,
+    )
     return run.exit
   })
 }
 
 export async function clean(id: string, flags: OneFlags, io: Io): Promise<ExitCode> {
   return withSession(io, async (session) => {
-    const record = await session.journal.get(id)
+    const kept = await session.journal.get(id)
     const cast = await session.cast({
-      sourceUrl: record.source.url,
-      targetUrl: targetUrl(io, flags, record),
+      sourceUrl: endOf(io, 'source', flags.source, kept),
+      targetUrl: endOf(io, 'target', flags.target, kept),
       progress: { report: () => undefined, follow: () => () => undefined },
     })
     try {
+      checkEnds(kept, { target: cast.target })
       await cleanUp(cast, id)
     } finally {
       await cast.close()
     }
-    io.say(`Migration ${id}: ledger, rejects, fence and private copy are gone; manifest and rejects are kept in the control plane.`)
+    if (flags.output === 'json') {
+      io.out(JSON.stringify({ schema_version: OUTPUT_VERSION, migration_id: id, cleaned: true }))
+    }
+    io.say(
+      `Migration ${id}: ledger, rejects, fence and private copy are gone; manifest and rejects are kept in the control plane.`,
+    )
     return EXIT.done
   })
 }
 
-async function withSession(io: Io, work: (session: Session) => Promise<ExitCode>): Promise<ExitCode> {
+async function withSession(
+  io: Io,
+  work: (session: Session) => Promise<ExitCode>,
+): Promise<ExitCode> {
   const session = await openSession(io.env)
   try {
     return await work(session)
@@ -114,21 +180,44 @@ async function withSession(io: Io, work: (session: Session) => Promise<ExitCode>
   }
 }
 
-/** Kept without its secret, which comes again from the flag, the environment or ~/.pgpass. */
-function targetUrl(io: Io, flags: OneFlags, record: MigrationRecord): string {
-  return flags.target === undefined ? record.target.url : urlOf(io, '--target', flags.target)
-}
-
-function asJson(one: MigrationRecord): object {
+function recordJson(one: MigrationRecord): object {
   const { id, state, failedIn, createdAt, updatedAt, source, target } = one
-  return { migration_id: id, status: state, failed_in: failedIn, source: source.url, target: target.url, created_at: createdAt, updated_at: updatedAt }
+  return {
+    migration_id: id,
+    status: state,
+    failed_in: failedIn,
+    source: source.url,
+    target: target.url,
+    created_at: createdAt,
+    updated_at: updatedAt,
+  }
 }
 
-function asLine(one: MigrationRecord): string {
-  return `${one.id}  ${one.state.padEnd(11)}  ${one.createdAt.slice(0, 19)}  ${displayName(one.source.url)} -> ${displayName(one.target.url)}`
+function recordLine({ id, state, createdAt, source, target }: MigrationRecord): string {
+  const ends = `${displayName(source.url)} -> ${displayName(target.url)}`
+  return `${id}  ${state.padEnd(10)}  ${createdAt.slice(0, 16)}  ${ends}`
+}
+
+function eventJson({ version, type, state, actor, occurredAt, payload }: LifecycleEvent): object {
+  return { version, type, state, actor, occurred_at: occurredAt, payload }
+}
+
+function eventLine({ version, occurredAt, type, state, actor }: LifecycleEvent): string {
+  return `${String(version).padStart(3)}  ${occurredAt.slice(0, 19)}  ${type} -> ${state}  by ${displayName(actor)}`
+}
+
+/** From its first event to its last. */
+function lasted(events: readonly LifecycleEvent[]): number {
+  const [first, last] = [events[0], events.at(-1)]
+  if (first === undefined || last === undefined) return 0
+  return (Date.parse(last.occurredAt) - Date.parse(first.occurredAt)) / 1_000
 }
 
 function rejectText(reject: Reject): string {
-  const cells = reject.raw.map((cell) => `    ${displayName(cell.column)} ${cell.class}${cell.value === null ? '' : ` ${displayName(cell.value)}`}`)
-  return [`${displayName(reject.table)} key ${displayName(reject.key)}: ${reject.code} ${displayName(reject.reason)}`, ...cells].join('\n')
+  const cells = reject.raw.map(({ column, class: kind, value }) =>
+    cut(`    ${displayName(column)} ${kind}${value === null ? '' : ` ${displayName(value)}`}`, 400),
+  )
+  const where = `${displayName(reject.table)} ${displayName(reject.key)}`
+  const column = reject.column === null ? '' : `, column ${displayName(reject.column)}`
+  return [`${where}${column}: ${reject.code} ${displayName(reject.reason)}`, ...cells].join('\n')
 }

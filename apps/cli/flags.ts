@@ -1,0 +1,29 @@
+/** Flag > environment > sensei.yaml > default. Commander knows the first two and the last; the file goes in between. */
+import type { Command } from 'commander'
+import { type Config, readConfig } from './config.ts'
+
+export async function withConfig(
+  command: Command,
+  env: Readonly<Record<string, string | undefined>>,
+): Promise<Record<string, unknown>> {
+  const flags: Record<string, unknown> = command.optsWithGlobals()
+  const config = await readConfig(flags['config'] as string | undefined, env)
+  for (const { option, owner } of optionsOf(command)) {
+    const name = option.attributeName()
+    const said = owner.getOptionValueSource(name)
+    const kept = config[option.name().replace(/^no-/, '') as keyof Config]
+    if (said !== 'cli' && said !== 'env' && kept !== undefined) flags[name] = kept
+  }
+  return flags
+}
+
+function optionsOf(command: Command) {
+  const own = command.options.map((option) => ({ option, owner: command }))
+  const root = command.parent === null ? [] : optionsOfRoot(command.parent)
+  return [...own, ...root]
+}
+
+function optionsOfRoot(command: Command): { option: Command['options'][number]; owner: Command }[] {
+  const top = command.parent ?? command
+  return top.options.map((option) => ({ option, owner: top }))
+}

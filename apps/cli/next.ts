@@ -1,0 +1,29 @@
+/** The command to try next, as this reader can type it: from a clone it goes through npm. */
+import { EXIT } from '@sensei/core/errors'
+import type { Outcome } from '@sensei/engine/request'
+import { exitOf } from './exit.ts'
+import type { Io } from './io.ts'
+
+/** `file` is where the certificate was written. */
+export function nextCommand(outcome: Outcome, file: string | null, io: Pick<Io, 'env'>): string {
+  return `${commandName(io)} ${words(outcome, file)}`
+}
+
+function commandName(io: Pick<Io, 'env'>): string {
+  return io.env['npm_lifecycle_event'] === undefined ? 'sensei' : 'npm run sensei --'
+}
+
+function words(outcome: Outcome, file: string | null): string {
+  const { error, migrationId: id, state, tables } = outcome
+  if (file !== null && outcome.certificate !== null) return `certificate verify ${file}`
+  if (state === 'plan_ready' && error?.code === 'LOSS_NOT_ACCEPTED')
+    return `migrate --resume ${id} --yes --accept-loss RULE`
+  if (state === 'plan_ready') return `migrate --resume ${id} --yes`
+  if (error !== null && exitOf(outcome) === EXIT.interrupted) return `migrate --resume ${id}`
+  if (tables.some(({ rowsRejected }) => rowsRejected > 0)) return `migrations rejects ${id}`
+  if (state === 'failed') return `migrations retry ${id}`
+  if (state !== 'completed') return `migrate --resume ${id}`
+  return outcome.verdict === 'not_validated'
+    ? 'verify --source … --target …'
+    : `migrations clean ${id}`
+}

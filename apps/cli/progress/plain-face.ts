@@ -1,0 +1,68 @@
+/** One line per step, for logs and pipes. */
+import { displayName } from '@sensei/core/display'
+import type { ProgressTick } from '@sensei/core/ports/progress'
+import type { Io } from '../io.ts'
+import { grouped } from './bars.ts'
+import { Board } from './board.ts'
+import { type ProgressFace, TITLES } from './titles.ts'
+
+const STEADY_LINE_MS = 5_000
+
+export class PlainFace implements ProgressFace {
+  readonly #io: Io
+  readonly #board = new Board()
+  readonly #said = new Set<string>()
+  #expected: number | null = null
+  #lastLine = performance.now()
+
+  constructor(io: Io) {
+    this.#io = io
+  }
+
+  report(tick: ProgressTick): void {
+    this.#board.take(tick)
+    this.#once(TITLES[tick.phase])
+    const name = displayName(tick.table ?? '')
+    if (tick.phase === 'finish' && tick.message !== null) {
+      this.#once(`  ${name}: ${displayName(tick.message)}`)
+    }
+    if (tick.unit === 'rows' && tick.total !== null && tick.done >= tick.total) {
+      this.#once(
+        `  ${name}: ${grouped(tick.done)} rows${tick.phase === 'certify' ? ' compared' : ''}`,
+      )
+    }
+    this.#steady(tick)
+  }
+
+  follow(): () => void {
+    return () => undefined
+  }
+
+  expect(rows: number): void {
+    this.#expected = rows
+  }
+
+  say(text: string): void {
+    this.#io.say(text)
+  }
+
+  close(): void {}
+
+  /** A sign of life now and then, while one step takes long. */
+  #steady(tick: ProgressTick): void {
+    const now = performance.now()
+    if (now - this.#lastLine < STEADY_LINE_MS) return
+    const whole = this.#board.whole(tick.phase, tick.phase === 'carry' ? this.#expected : null)
+    if (whole === null) return
+    const total = whole.total === null ? '' : ` of ${grouped(whole.total)}`
+    this.#lastLine = now
+    this.#io.say(`  ${grouped(whole.done)}${total} ${tick.unit}`)
+  }
+
+  #once(line: string): void {
+    if (this.#said.has(line)) return
+    this.#said.add(line)
+    this.#lastLine = performance.now()
+    this.#io.say(line)
+  }
+}
