@@ -168,7 +168,8 @@ class SqliteSurveyor implements Surveyor {
   #objects(catalogue: Catalogue, wanted: (name: string) => boolean): readonly SurveyObject[] {
     const views = openReadOnly(this.#location, { doubleQuotedTexts: true })
     try {
-      const readView = viewReader(views)
+      const named = catalogue.objects.filter(({ type }) => type === 'table' || type === 'view')
+      const readView = viewReader(views, new Map(named.map(({ name }) => [name.toLowerCase(), name])))
       return catalogue.objects.flatMap((object): SurveyObject[] => {
         if (object.type === 'view') return wanted(object.name) ? [readView(object)] : []
         const kind = kindOf(object, catalogue)

@@ -3,11 +3,13 @@ import { constants, type DatabaseSync } from 'node:sqlite'
 import { quoteIdent } from '@sensei/core/sql'
 import type { SurveyObject } from '@sensei/core/survey'
 import type { CatalogueObject } from './catalogue.ts'
+import { tokens } from './tokens.ts'
 
 /** `database` is open with double-quoted texts allowed, as SQLite reads the views of old schemas. */
-export function viewReader(database: DatabaseSync) {
+export function viewReader(database: DatabaseSync, names: ReadonlyMap<string, string>) {
   return (view: CatalogueObject): SurveyObject => {
-    const reads = new Set<string>()
+    // SQLite tells of every column that is read; where only rows are counted, the text has to tell.
+    const reads = new Set(namedSources(view.sql ?? '', names))
     // Called for each column that the statement will read; the last argument names the view that asks for it.
     database.setAuthorizer((action, table, _column, _database, asking) => {
       if (action === constants.SQLITE_READ && asking === view.name && table !== null) reads.add(table)
@@ -23,4 +25,16 @@ export function viewReader(database: DatabaseSync) {
       database.setAuthorizer(null)
     }
   }
+}
+
+/** Tables and views that stand behind FROM or JOIN, by their names in lower case. */
+function namedSources(sql: string, names: ReadonlyMap<string, string>): readonly string[] {
+  const found: string[] = []
+  let previous = ''
+  for (const token of tokens(sql)) {
+    const known = token.kind === 'sign' ? undefined : names.get(token.text.toLowerCase())
+    if (known !== undefined && (previous === 'FROM' || previous === 'JOIN')) found.push(known)
+    previous = token.kind === 'word' ? token.text.toUpperCase() : ''
+  }
+  return found
 }
