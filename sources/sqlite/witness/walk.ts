@@ -67,10 +67,7 @@ export class Walk {
 
   /** Rows one behind the other. False when one of them has to be read by itself: then nothing was added. */
   addGroup(bytes: Buffer): boolean {
-    if (this.#whole !== null) {
-      this.#out.cells(this.#whole)
-      this.#whole = null
-    }
+    this.#keepWhole()
     const before = { length: this.#out.length, rows: this.#rows, rejected: this.#rejected }
     if (this.#walk(bytes, [])) return true
     this.#out.length = before.length
@@ -81,7 +78,15 @@ export class Walk {
 
   /** One row with the values of the extra result columns. */
   addRow(bytes: Buffer, extras: readonly ExtraValue[]): void {
+    this.#keepWhole()
     this.#walk(bytes, extras)
+  }
+
+  /** More is coming: what was to be handed on as it is goes before it. */
+  #keepWhole(): void {
+    if (this.#whole === null) return
+    this.#out.cells(this.#whole)
+    this.#whole = null
   }
 
   #walk(bytes: Buffer, extras: readonly ExtraValue[]): boolean {
