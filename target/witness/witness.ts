@@ -47,7 +47,7 @@ class PostgresWitness implements TargetWitness {
   readonly #client: Client
   readonly #settings: ConnectionSettings
   readonly #schema: string
-  readonly #tables = new Map<string, Promise<CatalogueTable>>()
+  #catalogue: Promise<ReadonlyMap<string, CatalogueTable>> | null = null
 
   constructor(parts: { client: Client; settings: ConnectionSettings; schema: string; snapshot: string }) {
     this.#client = parts.client
@@ -93,16 +93,15 @@ class PostgresWitness implements TargetWitness {
     await this.#client.end().catch(() => undefined)
   }
 
-  #table(table: TableMapping): Promise<CatalogueTable> {
-    const known = this.#tables.get(table.target)
-    if (known !== undefined) return known
-    const found = readCatalogue(this.#client, this.#schema, table.target).then(([first]) => {
-      if (first !== undefined) return first
-      throw new SenseiError('TARGET_COLUMNS_DIFFER', `the target has no table "${table.target}" in schema "${this.#schema}"`, {
-        details: { table: table.target },
-      })
+  /** All relations at once: a client answers one question at a time, and many tables are asked about together. */
+  async #table({ target }: TableMapping): Promise<CatalogueTable> {
+    this.#catalogue ??= readCatalogue(this.#client, this.#schema).then(
+      (tables) => new Map(tables.map((table) => [table.name, table])),
+    )
+    const found = (await this.#catalogue).get(target)
+    if (found !== undefined) return found
+    throw new SenseiError('TARGET_COLUMNS_DIFFER', `the target has no table "${target}" in schema "${this.#schema}"`, {
+      details: { table: target },
     })
-    this.#tables.set(table.target, found)
-    return found
   }
 }
