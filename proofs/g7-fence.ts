@@ -238,6 +238,7 @@ export function failures(results: {
 async function main(): Promise<void> {
   const seed = Number(process.env['SENSEI_SEED'] ?? 7)
   const startedAt = performance.now()
+  const alive = setInterval(() => undefined, 60_000)
   process.stdout.write(`G7: 40 stalls, 500 swallowed replies to COMMIT, seed ${seed}\n`)
   const results = {
     stalls: [await stalls(18, 40), await stalls(15, 10)],
@@ -268,6 +269,7 @@ async function main(): Promise<void> {
   mkdirSync(path.join(import.meta.dirname, 'records'), { recursive: true })
   writeFileSync(path.join(import.meta.dirname, 'records/g7-fence.json'), text)
   process.exitCode = wrong.length === 0 ? 0 : 1
+  clearInterval(alive)
 }
 
 if (import.meta.main) await main()

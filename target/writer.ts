@@ -3,7 +3,7 @@
  * COMMIT. Its ledger row therefore says exactly whether the work is in, also when the reply to COMMIT is lost.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
-import { isSenseiError, SenseiError } from '@sensei/core/errors'
+import { SenseiError } from '@sensei/core/errors'
 import type { Run } from '@sensei/core/ports/target'
 import type { Receipt } from '@sensei/core/receipt'
 import { clearing, terminate } from './backends.ts'
@@ -111,21 +111,16 @@ export class Writer {
   private async settle(backend: Backend, step: Step, cause: unknown): Promise<Receipt> {
     const deadline = Date.now() + settleMsMax
     for (let pauseMs = 50; ; pauseMs = Math.min(pauseMs * 2, settlePauseMsMax)) {
-      try {
-        const receipt = await this.outcome(backend, step)
-        if (receipt !== null) return receipt
-        const message = `The connection broke in COMMIT and "${step.name}" is not in; try again`
-        throw new SenseiError('TARGET_UNREACHABLE', message, {
-          cause,
-          details: { outcome: 'rolled back' },
-        })
-      } catch (error) {
-        const settled = isSenseiError(error) && error.details['outcome'] === 'rolled back'
-        const passes = !settled && targetError(error, 'settling').retryable
-        if (!passes || Date.now() > deadline) throw targetError(error, `settling "${step.name}"`)
-      }
+      const found = await this.outcome(backend, step).catch((error: unknown) =>
+        targetError(error, `settling "${step.name}"`),
+      )
+      if (found === null) break
+      if (!(found instanceof SenseiError)) return found
+      if (!found.retryable || Date.now() > deadline) throw found
       await sleep(pauseMs)
     }
+    const message = `The connection broke in COMMIT and "${step.name}" is not in; try again`
+    throw new SenseiError('TARGET_UNREACHABLE', message, { cause })
   }
 
   private async outcome(backend: Backend, step: Step): Promise<Receipt | null> {
