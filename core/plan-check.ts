@@ -6,7 +6,7 @@ import { z } from 'zod'
 import { SenseiError } from './errors.ts'
 import { LOSS_RULES } from './losses.ts'
 import { CONVERSIONS, type Plan } from './plan.ts'
-import { planProblem } from './plan-rules.ts'
+import { editableProblem, planProblem } from './plan-rules.ts'
 import { parseStrictJson } from './strict-json.ts'
 import { TEXT_FORMATS } from './survey.ts'
 
@@ -132,6 +132,15 @@ export function planJsonSchema(): unknown {
 
 /** Throws PLAN_INVALID, naming the first place that is wrong. */
 export function checkPlan(value: unknown): Plan {
+  return check(value, planProblem)
+}
+
+/** For a plan between two edits: what follows from the rest (docs/plan.md) need not follow yet. */
+export function checkEditedPlan(value: unknown): Plan {
+  return check(value, editableProblem)
+}
+
+function check(value: unknown, problemOf: (plan: Plan) => string | null): Plan {
   const parsed = planSchema.safeParse(value)
   if (!parsed.success) {
     const [issue] = parsed.error.issues
@@ -139,15 +148,15 @@ export function checkPlan(value: unknown): Plan {
     throw invalid(`at ${path}: ${issue?.message ?? 'not understood'}`)
   }
   const plan: Plan = parsed.data
-  const problem = planProblem(plan)
+  const problem = problemOf(plan)
   if (problem !== null) throw invalid(problem)
   return plan
 }
 
-/** Reads a plan file: strict JSON (no key twice, bounded depth), then the schema. */
+/** Reads a plan file, edited or not: strict JSON (no key twice, bounded depth), then the schema. */
 export function parsePlan(bytes: Uint8Array): Plan {
   if (bytes.length > PLAN_BYTES_MAX) throw invalid(`it has more than ${PLAN_BYTES_MAX} bytes`)
-  return checkPlan(parseStrictJson(bytes))
+  return checkEditedPlan(parseStrictJson(bytes))
 }
 
 function invalid(problem: string): SenseiError {

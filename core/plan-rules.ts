@@ -11,16 +11,25 @@ const ACTIONS: ReadonlySet<string> = new Set(['no action', 'restrict', 'cascade'
 
 /** The first rule that the plan breaks, in words; null when it breaks none. */
 export function planProblem(plan: Plan): string | null {
+  const problem = editableProblem(plan) ?? relationProblem(plan)
+  if (problem !== null) return problem
+  const byTarget = new Map(plan.tables.map((table) => [table.target, table]))
+  return firstProblem(plan, (table) => keysProblem(table) ?? constraintProblem(byTarget, table))
+}
+
+/** The same for what a person may edit alone: keys and SQL may still speak of names as they were. */
+export function editableProblem(plan: Plan): string | null {
   const { schema } = plan.target
   if (!fitsName(schema) || RESERVED_SCHEMA.test(schema)) return `${shown(schema)} cannot be the target's schema`
-  const names = plan.tables.map((table) => table.source)
-  const twice = firstTwice(names) ?? firstTwice(plan.views.map((view) => view.source))
+  const twice = firstTwice(plan.tables.map((table) => table.source)) ?? firstTwice(plan.views.map((view) => view.source))
   if (twice !== null) return `${shown(twice)} is mapped twice`
-  const relation = relationProblem(plan)
-  if (relation !== null) return relation
-  const byTarget = new Map(plan.tables.map((table) => [table.target, table]))
+  const targets = [...plan.tables, ...plan.views].map((relation) => relation.target)
+  return namesProblem(targets) ?? firstProblem(plan, columnsProblem)
+}
+
+function firstProblem(plan: Plan, problemOf: (table: TableMapping) => string | null): string | null {
   for (const table of plan.tables) {
-    const problem = tableProblem(byTarget, table)
+    const problem = problemOf(table)
     if (problem !== null) return `in table ${shown(table.source)}: ${problem}`
   }
   return null
@@ -35,6 +44,10 @@ function relationProblem(plan: Plan): string | null {
     ...(table.primary_key === null ? [] : [table.primary_key.name]),
   ])
   names.push(...plan.views.map((view) => view.target))
+  return namesProblem(names)
+}
+
+function namesProblem(names: readonly string[]): string | null {
   const unfit = names.find((name) => !fitsName(name))
   if (unfit !== undefined) return `${shown(unfit)} is no name that PostgreSQL can hold (63 bytes, no NUL)`
   const twice = firstTwice(names)
@@ -43,7 +56,7 @@ function relationProblem(plan: Plan): string | null {
 
 type Tables = ReadonlyMap<string, TableMapping>
 
-function tableProblem(plan: Tables, table: TableMapping): string | null {
+function columnsProblem(table: TableMapping): string | null {
   const targets = table.columns.map((column) => column.target)
   const sources = table.columns.flatMap((column) => (column.source === null ? [] : [column.source]))
   const twice = firstTwice(targets) ?? firstTwice(sources)
@@ -52,12 +65,16 @@ function tableProblem(plan: Tables, table: TableMapping): string | null {
     const problem = columnProblem(column)
     if (problem !== null) return `column ${shown(column.source ?? column.target)}: ${problem}`
   }
-  const named = [...(table.key ?? []), ...(table.primary_key?.columns ?? [])]
-  for (const key of table.uniques) named.push(...key.columns)
-  for (const key of table.foreign_keys) named.push(...key.columns)
-  const unknown = named.find((name) => !targets.includes(name))
+  return null
+}
+
+function keysProblem(table: TableMapping): string | null {
+  const targets = new Set(table.columns.map((column) => column.target))
+  const keys = [table.primary_key, ...table.uniques, ...table.foreign_keys]
+  const named = [...(table.key ?? []), ...keys.flatMap((key) => key?.columns ?? [])]
+  const unknown = named.find((name) => !targets.has(name))
   if (unknown !== undefined) return `a key names the column ${shown(unknown)}, which the table has not`
-  return keyProblem(table) ?? constraintProblem(plan, table)
+  return keyProblem(table)
 }
 
 function keyProblem(table: TableMapping): string | null {

@@ -1,6 +1,7 @@
 /** Column defaults: literals that fit the column's new type, and the clock. Any other default is left out with a note. */
 import { quoteLiteral } from '@sensei/core/sql'
 import type { ColumnDraft, Draft, TableDraft } from './drafts.ts'
+import { LEFT_OUT } from './overrides.ts'
 import { Cursor } from './sql/cursor.ts'
 import { parseExpression } from './sql/parse-expression.ts'
 import { attempt, refuse } from './sql/refuse.ts'
@@ -16,7 +17,9 @@ const DECIMAL = /^[+-]?\d{1,15}(?:\.\d{1,15})?$/
 export function mapDefault(draft: Draft, table: TableDraft, column: ColumnDraft): string | null {
   const text = column.source.default
   if (text === null || /^\s*\(*\s*null\s*\)*\s*$/i.test(text)) return null
-  const { value, reason } = attempt(() => translateDefault(text, column))
+  const { value, reason } = attempt(() =>
+    column.override?.withoutDefault === true ? refuse(LEFT_OUT) : translateDefault(text, column),
+  )
   if (value !== null) return value
   draft.notes.converted.push({
     kind: 'default',

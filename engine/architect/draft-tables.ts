@@ -29,7 +29,7 @@ export function draftTables(
   const usable = survey.objects.filter((object) => object.kind === 'view' && object.broken === null).sort(byName)
   const own = mapNames([...found, ...usable].map((object) => object.name), new Namespace())
   const carried = keepWanted(found, 'table', (name) => overrides === null || overrides.tables.has(name), notes)
-  const views = keepWanted(usable, 'view', (name) => overrides === null || overrides.views.has(name), notes)
+  const views = keepWanted(usable, 'view', (name) => overrides?.withoutViews.has(name) !== true, notes)
   const targetOf = (name: string): string =>
     overrides?.tables.get(name)?.target ?? overrides?.views.get(name) ?? own.get(name) ?? name
   for (const { name } of [...carried, ...views]) {

@@ -6,7 +6,7 @@
 import { displayName } from '@sensei/core/display'
 import { SenseiError } from '@sensei/core/errors'
 import type { ColumnMapping, Plan, TableMapping } from '@sensei/core/plan'
-import { checkPlan } from '@sensei/core/plan-check'
+import { checkEditedPlan, checkPlan } from '@sensei/core/plan-check'
 import type { Survey, SurveyColumn } from '@sensei/core/survey'
 import { design } from './design.ts'
 import { checkDerived, prune } from './derived.ts'
@@ -14,7 +14,7 @@ import type { ColumnOverride, Overrides, TableOverride } from './overrides.ts'
 
 /** Throws PLAN_INVALID with the place and what to do, PLAN_SOURCE_MISMATCH when the plan is of another schema. */
 export function applyPlan(survey: Survey, edited: unknown): Plan {
-  const plan = checkPlan(edited)
+  const plan = checkEditedPlan(edited)
   if (plan.source.schema_fingerprint !== survey.schemaFingerprint) {
     throw new SenseiError(
       'PLAN_SOURCE_MISMATCH',
@@ -46,7 +46,8 @@ function readOverrides(survey: Survey, own: Plan, plan: Plan): Overrides {
     }
     views.set(view.source, view.target)
   }
-  return { tables, views }
+  const withoutViews = new Set(own.views.map((view) => view.source).filter((name) => !views.has(name)))
+  return { tables, views, withoutViews }
 }
 
 function readTable(table: TableMapping, base: TableMapping, sources: readonly SurveyColumn[]): TableOverride {
@@ -82,9 +83,9 @@ function readColumn(
     formats: column.formats,
     unfit: column.unfit,
     nullable: column.nullable,
-    withoutDefault: column.default === null,
-    withoutIdentity: column.identity === null,
-    withoutGenerated: column.generated === null,
+    withoutDefault: column.default === null && before.default !== null,
+    withoutIdentity: column.identity === null && before.identity !== null,
+    withoutGenerated: column.generated === null && before.generated !== null,
     expression: column.expression,
   }
 }

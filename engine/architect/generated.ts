@@ -8,10 +8,14 @@ import { translateExpression } from './sql/translate.ts'
 
 export function mapGenerated(draft: Draft, table: TableDraft, column: ColumnDraft): string | null {
   const { generated } = column.source
-  if (generated === null || column.override?.withoutGenerated === true) return null
-  if (column.override?.expression !== undefined) return null
+  if (generated === null || column.override?.expression !== undefined) return null
   const { value, reason } = attempt(() => translateGenerated(table, column, generated.expression))
   const name = `${table.source.name}.${column.source.name}`
+  if (column.override?.withoutGenerated === true) {
+    const note = 'the edited plan copies its present values'
+    draft.notes.converted.push({ kind: 'generated column', name, note })
+    return null
+  }
   if (value === null) {
     const note = `PostgreSQL cannot compute “${generated.expression}” alike (${reason}); it becomes an ordinary column with its present values`
     draft.notes.converted.push({ kind: 'generated column', name, note })

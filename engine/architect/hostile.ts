@@ -26,7 +26,8 @@ export function isHostile(survey: Survey, draft: TableDraft): boolean {
 }
 
 function isMixed(census: SurveyTable['columns'][number]['profile']['census']): boolean {
-  const classes = [census.integer, census.real, census.text, census.blob]
+  // Whole decimals are integers in SQLite; numbers side by side are nothing unusual.
+  const classes = [census.integer + census.real, census.text, census.blob]
   return classes.filter((count) => count > 0).length > 1
 }
 

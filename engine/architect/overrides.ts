@@ -5,8 +5,10 @@ import type { TextFormat } from '@sensei/core/survey'
 export interface Overrides {
   /** By source name. A table that is absent is left out. */
   readonly tables: ReadonlyMap<string, TableOverride>
-  /** Source name of each view that is carried, with its name in the target. */
+  /** Source names of views, with their names in the target. */
   readonly views: ReadonlyMap<string, string>
+  /** Source names of views that could be carried and shall not be. */
+  readonly withoutViews: ReadonlySet<string>
 }
 
 export interface TableOverride {

@@ -47,7 +47,7 @@ function mapColumn(draft: Draft, table: TableDraft, column: ColumnDraft, keys: K
   const inPrimary = keys?.primary?.columns.includes(column.target) ?? false
   const identity = givesNumbers(table, column, inPrimary) ? { next: nextOf(draft, table, column) } : null
   const generated = mapGenerated(draft, table, column)
-  const withDefault = identity === null && column.source.generated === null && override?.withoutDefault !== true
+  const withDefault = identity === null && column.source.generated === null
   return {
     source: column.source.name,
     target: column.target,

@@ -373,10 +373,10 @@ test('bad input 60: a table without rows or many columns is planned like any oth
 
 test('tables that need the exact reader are marked', () => {
   const plans = [
-    aTable('a', [aColumn('x', '', mixed(integers(), reals()))]),
+    aTable('a', [aColumn('x', '', mixed(integers(), texts()))]),
     aTable('b', [aColumn('x', 'TEXT', texts(5, { nul: 1 }))]),
     aTable('c', [aColumn('x', 'TEXT', texts())], { bytesMax: 2 ** 21 }),
-    aTable('d', [aColumn('x', 'TEXT', texts())]),
+    aTable('d', [aColumn('x', 'TEXT', texts()), aColumn('y', '', mixed(integers(), reals()))]),
   ]
   expect(planOf(plans).tables.map((table) => table.hostile)).toEqual([true, true, true, false])
   const utf16 = design({ ...aSurvey([plans[3] as SurveyTable]), encoding: 'UTF-16le' }, { schema: 'public', append: false })
