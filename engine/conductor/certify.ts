@@ -30,7 +30,6 @@ export async function certifyLoad(
     rejects,
     options: life.options,
     signal: life.signal,
-    migrationId: life.id,
     ...(life.sourcePass === null ? {} : { sourcePass: life.sourcePass }),
   })
   const verificationId = randomUUID()
