@@ -64,9 +64,9 @@ function joinWords(item: FromItem, on: (bound: readonly Bound[]) => string): str
 function joinCondition(item: FromItem, before: readonly Bound[], next: Bound): (bound: readonly Bound[]) => string {
   if (item.using !== null) {
     if (item.join === 'right' || item.join === 'full') return refuse('using with an outer join from the right')
-    const left = [...before]
+    const [left, right] = [[...before], [{ ...next, merged: new Set<string>() }]]
     const equal = item.using.map((name) => {
-      const [a, b] = [resolve(left, null, name, false), resolve([next], null, name, false)]
+      const [a, b] = [resolve(left, null, name, false), resolve(right, null, name, false)]
       if (a.kind !== b.kind || a.kind === 'other' || a.collation !== b.collation) refuse(`using ${name} joins unlike values`)
       return `${a.sql} = ${b.sql}`
     })

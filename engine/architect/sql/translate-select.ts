@@ -2,7 +2,7 @@
 import { quoteIdent } from '@sensei/core/sql'
 import { isBinary } from './aggregates.ts'
 import { bindFrom, type Relation, type Scope } from './from.ts'
-import { refuse } from './refuse.ts'
+import { attempt, refuse } from './refuse.ts'
 import type { Expression, Select, SelectItem } from './syntax.ts'
 import { translate } from './translate.ts'
 import { asBoolean, type Context, type Value } from './value.ts'
@@ -83,9 +83,10 @@ function aliasContext(context: Context, items: readonly NamedItem[]): Context {
   return {
     ...context,
     column: (table, name, doubtful) => {
+      const { value, reason } = attempt(() => context.column(table, name, doubtful))
+      if (value !== null) return value
       const alias = table === null ? items.find((item) => item.alias?.toLowerCase() === name.toLowerCase()) : undefined
-      if (alias === undefined || alias.expression.kind === 'column') return context.column(table, name, doubtful)
-      return translate(alias.expression, context)
+      return alias === undefined ? refuse(reason) : translate(alias.expression, context)
     },
   }
 }
