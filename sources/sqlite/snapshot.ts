@@ -33,6 +33,8 @@ export async function takePrivateCopy(
   directory: string,
   options: SnapshotOptions,
 ): Promise<Snapshot> {
+  // Whatever is wrong with the source is said before anything is made.
+  openReadOnly(path).close()
   await mkdir(directory, { recursive: true, mode: 0o700 })
   await chmod(directory, 0o700)
   sweep(directory)

@@ -6,6 +6,7 @@
 import type { DatabaseSync, SQLInputValue } from 'node:sqlite'
 import type { Json } from '@sensei/core/json'
 import { quoteIdent } from '@sensei/core/sql'
+import { prepared } from '../statements.ts'
 
 export type KeyValue = bigint | number | Uint8Array | null
 
@@ -24,15 +25,38 @@ export interface KeyRange {
 const WHOLE: KeySpace = { parts: [], descending: false, rowid: false }
 
 export function keySpaceOf(database: DatabaseSync, table: string): KeySpace {
-  const list = database.prepare(`select wr from pragma_table_list(?) where schema = 'main'`)
-  const found = list.get(table) as { wr: number } | undefined
-  const keys = found?.wr === 1 ? primaryKeySpace(database, table) : rowidSpace(database, table)
+  const primaryKey = withoutRowidKey(database, table)
+  const keys = primaryKey === null ? rowidSpace(database, table) : primaryKeySpace(primaryKey)
   return works(database, table, keys) ? keys : WHOLE
+}
+
+interface KeyPart {
+  readonly cid: number
+  readonly name: string
+  readonly desc: number
+  readonly coll: string
+  readonly key: number
+}
+
+/**
+ * The parts of the primary key that a WITHOUT ROWID table is stored by; null for a table with a rowid, whose primary key
+ * index, if it has one, ends with the rowid (cid -1). pragma_table_list says it too, but walks the whole schema.
+ */
+function withoutRowidKey(database: DatabaseSync, table: string): readonly KeyPart[] | null {
+  const list = prepared(database, `select name from pragma_index_list(?) where origin = 'pk'`)
+  const index = list.get(table) as { name: string } | undefined
+  if (index === undefined) return null
+  const info = prepared(
+    database,
+    'select cid, name, "desc", coll, "key" from pragma_index_xinfo(?) order by seqno',
+  )
+  const parts = info.all(index.name) as unknown as KeyPart[]
+  return parts.some(({ cid }) => cid === -1) ? null : parts.filter(({ key }) => key === 1)
 }
 
 /** A column may be called rowid; then one of the other names still means it. */
 function rowidSpace(database: DatabaseSync, table: string): KeySpace {
-  const info = database.prepare('select name from pragma_table_xinfo(?)')
+  const info = prepared(database, 'select name from pragma_table_xinfo(?)')
   const taken = new Set((info.all(table) as { name: string }[]).map(({ name }) => name.toLowerCase()))
   const alias = ['rowid', '_rowid_', 'oid'].find((name) => !taken.has(name))
   if (alias !== undefined) return { parts: [alias], descending: false, rowid: true }
@@ -44,22 +68,15 @@ function rowidSpace(database: DatabaseSync, table: string): KeySpace {
 
 /** The column that is another name of the rowid. SQLite says so itself: such a key has no index of its own. */
 export function integerPrimaryKey(database: DatabaseSync, table: string): string | null {
-  const info = database.prepare('select name, type from pragma_table_xinfo(?) where pk > 0')
+  const info = prepared(database, 'select name, type from pragma_table_xinfo(?) where pk > 0')
   const parts = info.all(table) as { name: string; type: string }[]
-  const indexed = database.prepare(`select 1 from pragma_index_list(?) where origin = 'pk'`).get(table)
+  const indexed = prepared(database, `select 1 from pragma_index_list(?) where origin = 'pk'`).get(table)
   const [only] = parts
   if (parts.length !== 1 || only === undefined || indexed !== undefined) return null
   return only.type.toLowerCase() === 'integer' ? only.name : null
 }
 
-function primaryKeySpace(database: DatabaseSync, table: string): KeySpace {
-  const list = database.prepare(`select name from pragma_index_list(?) where origin = 'pk'`)
-  const index = list.get(table) as { name: string } | undefined
-  if (index === undefined) return WHOLE
-  const info = database.prepare(
-    'select name, "desc", coll from pragma_index_xinfo(?) where "key" = 1 order by seqno',
-  )
-  const parts = info.all(index.name) as { name: string; desc: number; coll: string }[]
+function primaryKeySpace(parts: readonly KeyPart[]): KeySpace {
   const descending = parts[0]?.desc === 1
   // A row value compares all its parts in one direction.
   if (parts.some(({ desc }) => (desc === 1) !== descending)) return WHOLE

@@ -47,8 +47,9 @@ export class ScanPool {
   }
 
   #ranges(table: string, rows: number): readonly KeyRange[] {
-    const keys = keySpaceOf(this.#database, table)
     const wanted = Math.min(availableParallelism(), THREADS_MAX, Math.floor(rows / ROWS_A_RANGE_MIN))
+    if (wanted < 2) return [{ after: null, through: null }]
+    const keys = keySpaceOf(this.#database, table)
     const ranges: KeyRange[] = []
     let after: KeyRange['after'] = null
     const from = `${quoteIdent(table)} not indexed`
