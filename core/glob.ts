@@ -9,7 +9,10 @@ const PATTERN_LENGTH_MAX = 1_000
  */
 export function matchesGlob(name: string, pattern: string): boolean {
   if (pattern.length > PATTERN_LENGTH_MAX) {
-    throw new SenseiError('PATTERN_TOO_COSTLY', `a pattern has at most ${PATTERN_LENGTH_MAX} characters`)
+    throw new SenseiError(
+      'PATTERN_TOO_COSTLY',
+      `a pattern has at most ${PATTERN_LENGTH_MAX} characters`,
+    )
   }
   let at = 0
   let place = 0

@@ -20,7 +20,11 @@ const TEXT_MAX = 1_000_000
 const text = z.string().max(TEXT_MAX)
 /** A name in the source, where it may even be empty. */
 const sourceName = z.string().max(10_000)
-const targetName = z.string().min(1).max(63).describe('a name in the target: at most 63 bytes in UTF-8')
+const targetName = z
+  .string()
+  .min(1)
+  .max(63)
+  .describe('a name in the target: at most 63 bytes in UTF-8')
 const rows = z.int().min(0)
 const columnNames = z.array(targetName).min(1).max(COLUMNS_MAX)
 const objects = <T extends z.ZodType>(item: T) => z.array(item).max(OBJECTS_MAX)
@@ -36,13 +40,23 @@ const column = z.strictObject({
   type: z.string().min(1).max(64).describe('editable: a type of docs/types.md'),
   conversion: z.enum(CONVERSIONS).describe('editable'),
   fidelity: z.enum(['exact', 'converted', 'lossy']),
-  formats: z.array(z.enum(TEXT_FORMATS)).min(1).max(TEXT_FORMATS.length).optional().describe('editable, for dates'),
+  formats: z
+    .array(z.enum(TEXT_FORMATS))
+    .min(1)
+    .max(TEXT_FORMATS.length)
+    .optional()
+    .describe('editable, for dates'),
   unfit: z.enum(['reject', 'null']).describe('editable'),
   nullable: z.boolean().describe('editable'),
   default: text.nullable().describe('may be set to null'),
   identity: z.strictObject({ next: bigintText }).nullable().describe('may be set to null'),
   generated: text.nullable().describe('may be set to null: then the values are copied'),
-  expression: z.string().min(1).max(10_000).optional().describe('editable: one scalar SQL expression for the source'),
+  expression: z
+    .string()
+    .min(1)
+    .max(10_000)
+    .optional()
+    .describe('editable: one scalar SQL expression for the source'),
 })
 
 const key = z.strictObject({ name: targetName, columns: columnNames })

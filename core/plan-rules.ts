@@ -5,9 +5,22 @@ import { conversionWrites, readType } from './plan-types.ts'
 import type { TextFormat } from './survey.ts'
 
 const NAME_BYTES_MAX = 63
-const SYSTEM_COLUMNS: ReadonlySet<string> = new Set(['tableoid', 'xmin', 'cmin', 'xmax', 'cmax', 'ctid'])
+const SYSTEM_COLUMNS: ReadonlySet<string> = new Set([
+  'tableoid',
+  'xmin',
+  'cmin',
+  'xmax',
+  'cmax',
+  'ctid',
+])
 const RESERVED_SCHEMA = /^(?:pg_.*|information_schema|sensei)$/s
-const ACTIONS: ReadonlySet<string> = new Set(['no action', 'restrict', 'cascade', 'set null', 'set default'])
+const ACTIONS: ReadonlySet<string> = new Set([
+  'no action',
+  'restrict',
+  'cascade',
+  'set null',
+  'set default',
+])
 
 /** The first rule that the plan breaks, in words; null when it breaks none. */
 export function planProblem(plan: Plan): string | null {
@@ -20,14 +33,20 @@ export function planProblem(plan: Plan): string | null {
 /** The same for what a person may edit alone: keys and SQL may still speak of names as they were. */
 export function editableProblem(plan: Plan): string | null {
   const { schema } = plan.target
-  if (!fitsName(schema) || RESERVED_SCHEMA.test(schema)) return `${shown(schema)} cannot be the target's schema`
-  const twice = firstTwice(plan.tables.map((table) => table.source)) ?? firstTwice(plan.views.map((view) => view.source))
+  if (!fitsName(schema) || RESERVED_SCHEMA.test(schema))
+    return `${shown(schema)} cannot be the target's schema`
+  const twice =
+    firstTwice(plan.tables.map((table) => table.source)) ??
+    firstTwice(plan.views.map((view) => view.source))
   if (twice !== null) return `${shown(twice)} is mapped twice`
   const targets = [...plan.tables, ...plan.views].map((relation) => relation.target)
   return namesProblem(targets) ?? firstProblem(plan, columnsProblem)
 }
 
-function firstProblem(plan: Plan, problemOf: (table: TableMapping) => string | null): string | null {
+function firstProblem(
+  plan: Plan,
+  problemOf: (table: TableMapping) => string | null,
+): string | null {
   for (const table of plan.tables) {
     const problem = problemOf(table)
     if (problem !== null) return `in table ${shown(table.source)}: ${problem}`
@@ -49,7 +68,8 @@ function relationProblem(plan: Plan): string | null {
 
 function namesProblem(names: readonly string[]): string | null {
   const unfit = names.find((name) => !fitsName(name))
-  if (unfit !== undefined) return `${shown(unfit)} is no name that PostgreSQL can hold (63 bytes, no NUL)`
+  if (unfit !== undefined)
+    return `${shown(unfit)} is no name that PostgreSQL can hold (63 bytes, no NUL)`
   const twice = firstTwice(names)
   return twice === null ? null : `the name ${shown(twice)} is given to two objects of the target`
 }
@@ -73,15 +93,21 @@ function keysProblem(table: TableMapping): string | null {
   const keys = [table.primary_key, ...table.uniques, ...table.foreign_keys]
   const named = [...(table.key ?? []), ...keys.flatMap((key) => key?.columns ?? [])]
   const unknown = named.find((name) => !targets.has(name))
-  if (unknown !== undefined) return `a key names the column ${shown(unknown)}, which the table has not`
+  if (unknown !== undefined)
+    return `a key names the column ${shown(unknown)}, which the table has not`
   return keyProblem(table)
 }
 
 function keyProblem(table: TableMapping): string | null {
-  const compared = table.columns.filter((column) => column.source !== null).map((column) => column.target)
-  if (table.key?.some((name) => !compared.includes(name))) return 'its key has a column that the source has not'
+  const compared = table.columns
+    .filter((column) => column.source !== null)
+    .map((column) => column.target)
+  if (table.key?.some((name) => !compared.includes(name)))
+    return 'its key has a column that the source has not'
   const keys = [...table.uniques, ...(table.primary_key === null ? [] : [table.primary_key])]
-  const repeated = [table.key ?? [], ...keys.map((key) => key.columns)].map(firstTwice).find((name) => name !== null)
+  const repeated = [table.key ?? [], ...keys.map((key) => key.columns)]
+    .map(firstTwice)
+    .find((name) => name !== null)
   return repeated === undefined ? null : `a key names the column ${shown(repeated)} twice`
 }
 
@@ -137,17 +163,21 @@ function formatsOf(conversion: Conversion): readonly TextFormat[] {
 
 function columnProblem(column: ColumnMapping): string | null {
   if (!fitsName(column.target)) return 'its name in the target is no name that PostgreSQL can hold'
-  if (SYSTEM_COLUMNS.has(column.target)) return 'its name in the target is one that PostgreSQL keeps for itself'
+  if (SYSTEM_COLUMNS.has(column.target))
+    return 'its name in the target is one that PostgreSQL keeps for itself'
   const type = readType(column.type)
-  if (type === null) return `${shown(column.type)} is no type that Sensei can write (docs/types.md lists them)`
+  if (type === null)
+    return `${shown(column.type)} is no type that Sensei can write (docs/types.md lists them)`
   if (!conversionWrites(column.conversion, type)) {
     return `the conversion ${column.conversion} does not write ${column.type} (docs/types.md says which does)`
   }
-  if (column.unfit === 'null' && !column.nullable) return 'unfit values cannot become NULL where NULL is not allowed'
+  if (column.unfit === 'null' && !column.nullable)
+    return 'unfit values cannot become NULL where NULL is not allowed'
   if (column.source === null && (column.expression !== undefined || column.generated !== null)) {
     return 'a column that only the target has cannot be computed'
   }
-  if (column.expression !== undefined && column.generated !== null) return 'it is computed in two ways'
+  if (column.expression !== undefined && column.generated !== null)
+    return 'it is computed in two ways'
   return formatsProblem(column)
 }
 
@@ -165,7 +195,12 @@ function formatsProblem(column: ColumnMapping): string | null {
 }
 
 export function fitsName(name: string): boolean {
-  return name !== '' && Buffer.byteLength(name) <= NAME_BYTES_MAX && name.isWellFormed() && !name.includes('\0')
+  return (
+    name !== '' &&
+    Buffer.byteLength(name) <= NAME_BYTES_MAX &&
+    name.isWellFormed() &&
+    !name.includes('\0')
+  )
 }
 
 function firstTwice(names: readonly string[]): string | null {

@@ -51,7 +51,8 @@ function numbersFit(base: string, numbers: readonly number[]): boolean {
     if (first === undefined) return true
     return first >= 1 && first <= NUMERIC_MAX && (second === undefined || second <= first)
   }
-  if (base === 'varchar') return first !== undefined && first >= 1 && first <= VARCHAR_MAX && second === undefined
+  if (base === 'varchar')
+    return first !== undefined && first >= 1 && first <= VARCHAR_MAX && second === undefined
   return numbers.length === 0
 }
 

@@ -19,9 +19,17 @@ export function mapChecks(draft: Draft, table: TableDraft): readonly CheckMappin
       draft.notes.converted.push({ kind: 'check', name: label, note })
       continue
     }
-    const { value, reason } = attempt(() => asBoolean(translateExpression(expression, tableContext(table))))
+    const { value, reason } = attempt(() =>
+      asBoolean(translateExpression(expression, tableContext(table))),
+    )
     if (value === null) {
-      draft.notes.skipped.push({ kind: 'check', name: label, table: table.source.name, reason, sql: expression })
+      draft.notes.skipped.push({
+        kind: 'check',
+        name: label,
+        table: table.source.name,
+        reason,
+        sql: expression,
+      })
     } else {
       checks.push({ name: names.claim(name ?? `${table.namedAfter}_check`), expression: value })
     }

@@ -32,41 +32,63 @@ export function decideDates(
   if (use.inKey && !(formats.length === 1 && formats[0] === 'date-iso' && text.dateless === 0)) {
     return asked ? keptInKey() : null
   }
-  if (text.dateless > 0 && (use.notNull || text.dateless * 2 > total)) return mostlyDateless(text, total)
+  if (text.dateless > 0 && (use.notNull || text.dateless * 2 > total))
+    return mostlyDateless(text, total)
   return decideType(declared, profile, formats)
 }
 
-function decideType(declared: Declared, profile: ColumnProfile, formats: readonly TextFormat[]): Decision {
+function decideType(
+  declared: Declared,
+  profile: ColumnProfile,
+  formats: readonly TextFormat[],
+): Decision {
   const zoned = formats.includes('timestamp-zone')
   const local = formats.some((format) => format !== 'timestamp-zone')
   if (zoned && local) return mixedZones()
   if (zoned) return instants(profile)
   const timed = formats.includes('timestamp-iso') || declared.family === 'timestamp'
-  const decision = timed ? temporal('timestamp', profile, formats) : temporal('date', profile, formats)
+  const decision = timed
+    ? temporal('timestamp', profile, formats)
+    : temporal('date', profile, formats)
   if (declared.family === 'timestamptz') {
     return withFinding(decision, 'zone-missing', 'declared with a time zone, but no value has one')
   }
   if (declared.family === 'date' && timed) {
-    return withFinding(decision, 'declared-otherwise', 'declared as a date, but values have a time of day')
+    return withFinding(
+      decision,
+      'declared-otherwise',
+      'declared as a date, but values have a time of day',
+    )
   }
   return decision
 }
 
-function temporal(type: 'date' | 'timestamp', profile: ColumnProfile, formats: readonly TextFormat[]): Decision {
+function temporal(
+  type: 'date' | 'timestamp',
+  profile: ColumnProfile,
+  formats: readonly TextFormat[],
+): Decision {
   const text = profile.text
   const usual = usualFormat(text, formats)
   const unusual = formats
     .filter((format) => format !== usual)
     .reduce((sum, format) => sum + (text?.formats[format] ?? 0), 0)
   const decision = lossy(type, type, [
-    { rule: 'date-formats-unified', rows: unusual, examples: examplesOf(profile, 'date-formats-unified') },
+    {
+      rule: 'date-formats-unified',
+      rows: unusual,
+      examples: examplesOf(profile, 'date-formats-unified'),
+    },
     invalidDates(profile),
   ])
   return { ...decision, formats, unfit: (text?.dateless ?? 0) > 0 ? 'null' : 'reject' }
 }
 
 /** What the other ways of writing count against: ISO where it occurs, else the only format there is. */
-function usualFormat(text: TextProfile | null, formats: readonly TextFormat[]): TextFormat | undefined {
+function usualFormat(
+  text: TextProfile | null,
+  formats: readonly TextFormat[],
+): TextFormat | undefined {
   if (formats.length === 1) return formats[0]
   const iso = formats.filter((format) => format === 'date-iso' || format === 'timestamp-iso')
   return iso.sort((left, right) => (text?.formats[right] ?? 0) - (text?.formats[left] ?? 0))[0]
@@ -75,7 +97,11 @@ function usualFormat(text: TextProfile | null, formats: readonly TextFormat[]): 
 function instants(profile: ColumnProfile): Decision {
   const zoned = profile.text?.formats['timestamp-zone'] ?? 0
   const decision = lossy('timestamptz', 'timestamptz', [
-    { rule: 'timestamp-offset', rows: zoned - utcCount(profile), examples: examplesOf(profile, 'timestamp-offset') },
+    {
+      rule: 'timestamp-offset',
+      rows: zoned - utcCount(profile),
+      examples: examplesOf(profile, 'timestamp-offset'),
+    },
     invalidDates(profile),
   ])
   const unfit = (profile.text?.dateless ?? 0) > 0 ? 'null' : 'reject'
@@ -99,8 +125,14 @@ function invalidDates(profile: ColumnProfile) {
  * Day first or month first? Counted over the values between slashes: where every one fits one order and not every
  * one the other, that order was meant.
  */
-function slashOrder(text: TextProfile, total: number): (typeof SLASHED)[number] | 'ambiguous' | null {
-  const others = [...DATE_FORMATS, ...TIMESTAMPS].reduce((sum, format) => sum + (text.formats[format] ?? 0), 0)
+function slashOrder(
+  text: TextProfile,
+  total: number,
+): (typeof SLASHED)[number] | 'ambiguous' | null {
+  const others = [...DATE_FORMATS, ...TIMESTAMPS].reduce(
+    (sum, format) => sum + (text.formats[format] ?? 0),
+    0,
+  )
   const slashed = total - text.dateless - others
   if (slashed === 0) return null
   const fits = SLASHED.filter((format) => (text.formats[format] ?? 0) === slashed)
@@ -108,7 +140,9 @@ function slashOrder(text: TextProfile, total: number): (typeof SLASHED)[number] 
 }
 
 function formatsOf(text: TextProfile, order: (typeof SLASHED)[number] | null): TextFormat[] {
-  const present = [...DATE_FORMATS, ...TIMESTAMPS].filter((format) => (text.formats[format] ?? 0) > 0)
+  const present = [...DATE_FORMATS, ...TIMESTAMPS].filter(
+    (format) => (text.formats[format] ?? 0) > 0,
+  )
   return order === null ? present : [...present, order]
 }
 
@@ -117,7 +151,10 @@ function keptAsText(code: string, message: string): Decision {
 }
 
 function noDates(): Decision {
-  return keptAsText('date-kept-as-text', 'declared as a date, but no value is a date that can be read')
+  return keptAsText(
+    'date-kept-as-text',
+    'declared as a date, but no value is a date that can be read',
+  )
 }
 
 function ambiguous(): Decision {
@@ -135,7 +172,10 @@ function keptInKey(): Decision {
 }
 
 function mixedZones(): Decision {
-  return keptAsText('date-kept-as-text', 'some values have a time zone and others none, so they stay text')
+  return keptAsText(
+    'date-kept-as-text',
+    'some values have a time zone and others none, so they stay text',
+  )
 }
 
 function mostlyDateless(text: TextProfile, total: number): Decision {

@@ -42,7 +42,11 @@ export function converted(type: string, conversion: Conversion): Decision {
 }
 
 /** A lossy decision; a rule that touches no row is no loss. */
-export function lossy(type: string, conversion: Conversion, losses: readonly LossDraft[]): Decision {
+export function lossy(
+  type: string,
+  conversion: Conversion,
+  losses: readonly LossDraft[],
+): Decision {
   const real = losses.filter((loss) => loss.rows > 0)
   const fidelity = real.length > 0 ? 'lossy' : 'converted'
   return { ...exact(type, conversion), fidelity, losses: real }

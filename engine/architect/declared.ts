@@ -55,7 +55,8 @@ export function readDeclared(declared: string): Declared {
     .replace(/\s+/g, ' ')
     .trim()
   const [precision, scale] = numbersOf(upper)
-  const family = bare === 'TINYINT' && precision === 1 ? 'boolean' : (NAMED[bare] ?? affinity(upper))
+  const family =
+    bare === 'TINYINT' && precision === 1 ? 'boolean' : (NAMED[bare] ?? affinity(upper))
   return { family, precision, scale }
 }
 

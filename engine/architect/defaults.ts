@@ -8,7 +8,8 @@ import { attempt, refuse } from './sql/refuse.ts'
 import type { Call, Expression } from './sql/syntax.ts'
 
 const DATE = /^\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|1\d|2[0-8])$/
-const TIMESTAMP = /^(\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|1\d|2[0-8]))[ T]((?:[01]\d|2[0-3]):[0-5]\d(?::[0-5]\d)?)$/
+const TIMESTAMP =
+  /^(\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|1\d|2[0-8]))[ T]((?:[01]\d|2[0-3]):[0-5]\d(?::[0-5]\d)?)$/
 const TIME = /^(?:[01]\d|2[0-3]):[0-5]\d(?::[0-5]\d)?$/
 const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
 const INTEGER = /^[+-]?\d{1,18}$/
@@ -76,7 +77,8 @@ function typed(literal: Literal, type: string): string {
   const unfit = (): never => refuse(`it does not fit ${type}`)
   if (type === 'bytea') return kind === 'bytes' ? `'\\x${text}'::bytea` : unfit()
   if (kind === 'bytes' || text.includes('\0')) return unfit()
-  if (type.startsWith('numeric') || type === 'double precision') return DECIMAL.test(text) ? text : unfit()
+  if (type.startsWith('numeric') || type === 'double precision')
+    return DECIMAL.test(text) ? text : unfit()
   switch (type) {
     case 'bigint':
       return INTEGER.test(text) ? text : unfit()
@@ -115,8 +117,14 @@ type Moment = 'timestamp' | 'date' | 'time' | 'seconds'
 function momentOf(expression: Expression): Moment | null {
   if (expression.kind === 'now') return expression.part
   if (expression.kind !== 'call' || expression.star || expression.distinct) return null
-  const names: Readonly<Record<string, Moment>> = { datetime: 'timestamp', date: 'date', time: 'time', unixepoch: 'seconds' }
-  if (Object.hasOwn(names, expression.name) && asksNow(expression.args, 0)) return names[expression.name] ?? null
+  const names: Readonly<Record<string, Moment>> = {
+    datetime: 'timestamp',
+    date: 'date',
+    time: 'time',
+    unixepoch: 'seconds',
+  }
+  if (Object.hasOwn(names, expression.name) && asksNow(expression.args, 0))
+    return names[expression.name] ?? null
   return expression.name === 'strftime' ? strftimeOf(expression) : null
 }
 
@@ -141,7 +149,11 @@ function asksNow(args: readonly Expression[], from: number): boolean {
 const UTC = "(now() at time zone 'utc')"
 
 function clock(moment: Moment, type: string): string {
-  const texts = { timestamp: 'YYYY-MM-DD HH24:MI:SS', date: 'YYYY-MM-DD', time: 'HH24:MI:SS' } as const
+  const texts = {
+    timestamp: 'YYYY-MM-DD HH24:MI:SS',
+    date: 'YYYY-MM-DD',
+    time: 'HH24:MI:SS',
+  } as const
   const unfit = (): never => refuse(`the present ${moment} does not fit ${type}`)
   if (moment === 'seconds') {
     const seconds = 'floor(extract(epoch from now()))::bigint'

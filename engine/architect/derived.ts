@@ -9,40 +9,82 @@ import type { ColumnMapping, Plan, SkippedObject, TableMapping } from '@sensei/c
 import { LEFT_OUT } from './overrides.ts'
 
 const LISTS = ['uniques', 'indexes', 'foreign_keys', 'checks'] as const
-const KINDS = { uniques: 'unique', indexes: 'index', foreign_keys: 'foreign key', checks: 'check' } as const
+const KINDS = {
+  uniques: 'unique',
+  indexes: 'index',
+  foreign_keys: 'foreign key',
+  checks: 'check',
+} as const
 
 /** `own` is the plan without any edit, `redesigned` the one under the edits. */
 export function checkDerived(edited: Plan, own: Plan, redesigned: Plan): void {
   for (const table of edited.tables) {
-    const versions = [own, redesigned].flatMap((plan) => plan.tables.filter((each) => each.source === table.source))
-    expectOneOf(table, 'primary_key', table.primary_key, versions.map((version) => version.primary_key))
-    expectOneOf(table, 'key', table.key, versions.map((version) => version.key))
+    const versions = [own, redesigned].flatMap((plan) =>
+      plan.tables.filter((each) => each.source === table.source),
+    )
+    expectOneOf(
+      table,
+      'primary_key',
+      table.primary_key,
+      versions.map((version) => version.primary_key),
+    )
+    expectOneOf(
+      table,
+      'key',
+      table.key,
+      versions.map((version) => version.key),
+    )
     for (const list of LISTS) {
       for (const entry of table[list]) {
-        const known = versions.flatMap((version) => [...version[list]].filter((each) => each.name === entry.name))
+        const known = versions.flatMap((version) =>
+          [...version[list]].filter((each) => each.name === entry.name),
+        )
         expectOneOf(table, `${list} “${displayName(entry.name)}”`, entry, known)
       }
     }
     for (const column of table.columns) checkColumn(table, column, versions)
   }
   for (const view of edited.views) {
-    const versions = [own, redesigned].flatMap((plan) => plan.views.filter((each) => each.source === view.source))
+    const versions = [own, redesigned].flatMap((plan) =>
+      plan.views.filter((each) => each.source === view.source),
+    )
     const texts = versions.map(({ source_sql, target_sql }) => ({ source_sql, target_sql }))
     const { source_sql, target_sql } = view
-    expectOneOf(null, `the text of view “${displayName(view.source)}”`, { source_sql, target_sql }, texts)
+    expectOneOf(
+      null,
+      `the text of view “${displayName(view.source)}”`,
+      { source_sql, target_sql },
+      texts,
+    )
   }
 }
 
-function checkColumn(table: TableMapping, column: ColumnMapping, versions: readonly TableMapping[]): void {
-  const known = versions.flatMap((version) => version.columns.filter((each) => each.source === column.source))
+function checkColumn(
+  table: TableMapping,
+  column: ColumnMapping,
+  versions: readonly TableMapping[],
+): void {
+  const known = versions.flatMap((version) =>
+    version.columns.filter((each) => each.source === column.source),
+  )
   for (const field of ['default', 'identity', 'generated'] as const) {
     if (column[field] === null) continue
     const name = `${field} of “${displayName(column.source ?? column.target)}”`
-    expectOneOf(table, name, column[field], known.map((each) => each[field]))
+    expectOneOf(
+      table,
+      name,
+      column[field],
+      known.map((each) => each[field]),
+    )
   }
 }
 
-function expectOneOf(table: TableMapping | null, what: string, value: unknown, known: readonly unknown[]): void {
+function expectOneOf(
+  table: TableMapping | null,
+  what: string,
+  value: unknown,
+  known: readonly unknown[],
+): void {
   const text = canonicalJson(value)
   if (known.some((each) => canonicalJson(each) === text)) return
   const where = table === null ? '' : `table “${displayName(table.source)}”: `
@@ -60,8 +102,13 @@ export function prune(redesigned: Plan, own: Plan, edited: Plan): Plan {
     const kept = edited.tables.find((each) => each.source === table.source)
     return base === undefined || kept === undefined ? table : pruneTable(table, base, kept, skipped)
   })
-  const orphaned = tables.map((table) => ({ ...table, foreign_keys: standing(table, tables, skipped) }))
-  const names = new Set(orphaned.flatMap((table) => table.foreign_keys.map((key) => `${table.source}\0${key.name}`)))
+  const orphaned = tables.map((table) => ({
+    ...table,
+    foreign_keys: standing(table, tables, skipped),
+  }))
+  const names = new Set(
+    orphaned.flatMap((table) => table.foreign_keys.map((key) => `${table.source}\0${key.name}`)),
+  )
   const losses = redesigned.losses.filter(
     (loss) => loss.rule !== 'orphans-not-valid' || names.has(`${loss.table}\0${loss.column}`),
   )
@@ -97,7 +144,9 @@ function pruneTable(
 function keyStands(table: TableMapping, uniques: TableMapping['uniques']): boolean {
   if (table.key === null) return false
   const key = canonicalJson(table.key)
-  return [table.primary_key, ...uniques].some((each) => each !== null && canonicalJson(each.columns) === key)
+  return [table.primary_key, ...uniques].some(
+    (each) => each !== null && canonicalJson(each.columns) === key,
+  )
 }
 
 /** Foreign keys whose parent lost its unique key go with it. */

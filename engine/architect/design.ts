@@ -20,21 +20,39 @@ export interface DesignOptions {
 }
 
 /** `overrides` are the wishes of an edited plan (./edited.ts); without them every decision is the architect's. */
-export function design(survey: Survey, options: DesignOptions, overrides: Overrides | null = null): Plan {
+export function design(
+  survey: Survey,
+  options: DesignOptions,
+  overrides: Overrides | null = null,
+): Plan {
   const notes: Notes = { skipped: [], converted: [], losses: [], findings: [] }
   const relations = new Namespace()
   const schema = mapSchema(options.schema)
   if (schema !== options.schema) {
-    notes.converted.push({ kind: 'schema', name: options.schema, note: `this name is reserved in the target; it becomes ${schema}` })
+    notes.converted.push({
+      kind: 'schema',
+      name: options.schema,
+      note: `this name is reserved in the target; it becomes ${schema}`,
+    })
   }
-  const { tables, tablesByName, views } = draftTables(survey, options.append, overrides, relations, notes)
+  const { tables, tablesByName, views } = draftTables(
+    survey,
+    options.append,
+    overrides,
+    relations,
+    notes,
+  )
   const draft: Draft = { schema, tables, tablesByName, relations, notes }
   const mapped = mapTables(survey, draft)
   const mappedViews = mapViews(survey, draft, views)
   skipObjects(survey, notes)
   return {
     plan_version: 1,
-    source: { engine: survey.engine, url: survey.url, schema_fingerprint: survey.schemaFingerprint },
+    source: {
+      engine: survey.engine,
+      url: survey.url,
+      schema_fingerprint: survey.schemaFingerprint,
+    },
     target: { schema },
     append: options.append,
     tables: mapped,
@@ -46,10 +64,14 @@ export function design(survey: Survey, options: DesignOptions, overrides: Overri
 /** One order for one content, so that equal surveys give equal plans. */
 function sorted(notes: Notes): Notes {
   return {
-    skipped: notes.skipped.sort(by((item) => [item.kind, item.table ?? '', item.name, item.sql ?? ''])),
+    skipped: notes.skipped.sort(
+      by((item) => [item.kind, item.table ?? '', item.name, item.sql ?? '']),
+    ),
     converted: notes.converted.sort(by((item) => [item.kind, item.name, item.note])),
     losses: notes.losses.sort(by((item) => [item.rule, item.table, item.column])),
-    findings: notes.findings.sort(by((item) => [item.table ?? '', item.column ?? '', item.code, item.message])),
+    findings: notes.findings.sort(
+      by((item) => [item.table ?? '', item.column ?? '', item.code, item.message]),
+    ),
   }
 }
 

@@ -26,10 +26,25 @@ export function draftTables(
   notes: Notes,
 ): DraftedTables {
   const found = carriedTables(survey, append, notes)
-  const usable = survey.objects.filter((object) => object.kind === 'view' && object.broken === null).sort(byName)
-  const own = mapNames([...found, ...usable].map((object) => object.name), new Namespace())
-  const carried = keepWanted(found, 'table', (name) => overrides === null || overrides.tables.has(name), notes)
-  const views = keepWanted(usable, 'view', (name) => overrides?.withoutViews.has(name) !== true, notes)
+  const usable = survey.objects
+    .filter((object) => object.kind === 'view' && object.broken === null)
+    .sort(byName)
+  const own = mapNames(
+    [...found, ...usable].map((object) => object.name),
+    new Namespace(),
+  )
+  const carried = keepWanted(
+    found,
+    'table',
+    (name) => overrides === null || overrides.tables.has(name),
+    notes,
+  )
+  const views = keepWanted(
+    usable,
+    'view',
+    (name) => overrides?.withoutViews.has(name) !== true,
+    notes,
+  )
   const targetOf = (name: string): string =>
     overrides?.tables.get(name)?.target ?? overrides?.views.get(name) ?? own.get(name) ?? name
   for (const { name } of [...carried, ...views]) {
@@ -38,7 +53,12 @@ export function draftTables(
   }
   const decisions = decideColumns(carried, overrides)
   const tables = carried.map((source) =>
-    draftTable({ source, target: targetOf(source.name), namedAfter: own.get(source.name) ?? source.name }, overrides, decisions, notes),
+    draftTable(
+      { source, target: targetOf(source.name), namedAfter: own.get(source.name) ?? source.name },
+      overrides,
+      decisions,
+      notes,
+    ),
   )
   reserveSequences(tables, relations)
   return {
@@ -60,7 +80,8 @@ function reserveSequences(tables: readonly TableDraft[], relations: Namespace): 
 function carriedTables(survey: Survey, append: boolean, notes: Notes): readonly SurveyTable[] {
   const leaves = (table: SurveyTable): boolean => append && isFrameworkTable(table.name)
   for (const table of survey.tables.filter(leaves)) {
-    const reason = "a framework's own record of its migrations; with --append the target's own is left alone"
+    const reason =
+      "a framework's own record of its migrations; with --append the target's own is left alone"
     notes.skipped.push({ kind: 'table', name: table.name, table: null, reason, sql: table.sql })
   }
   return survey.tables.filter((table) => !leaves(table)).sort(byName)
@@ -90,7 +111,11 @@ function decideColumns(tables: readonly SurveyTable[], overrides: Overrides | nu
     const indexed = indexedColumns(table)
     for (const column of table.columns) {
       const id = columnId(table.name, column.name)
-      const use = { notNull: column.notNull, inKey: keyed.has(id), indexed: indexed.has(foldName(column.name)) }
+      const use = {
+        notNull: column.notNull,
+        inKey: keyed.has(id),
+        indexed: indexed.has(foldName(column.name)),
+      }
       decisions.set(id, decideColumn(column, use))
     }
   }
@@ -123,9 +148,11 @@ function keyedColumns(tables: readonly SurveyTable[]): ReadonlySet<string> {
   const ids = new Set<string>()
   for (const table of tables) {
     const keys = [table.primaryKey, ...table.uniques, ...table.foreignKeys]
-    for (const key of keys) for (const column of key?.columns ?? []) ids.add(columnId(table.name, column))
+    for (const key of keys)
+      for (const column of key?.columns ?? []) ids.add(columnId(table.name, column))
     for (const index of table.indexes.filter((candidate) => candidate.unique)) {
-      for (const part of index.parts) if (part.column !== null) ids.add(columnId(table.name, part.column))
+      for (const part of index.parts)
+        if (part.column !== null) ids.add(columnId(table.name, part.column))
     }
     for (const { references } of table.foreignKeys) {
       for (const column of references.columns) ids.add(columnId(references.table, column))
@@ -159,14 +186,27 @@ function draftTable(
     columns.push({ source, target, namedAfter, decision, override })
   }
   for (const column of table.columns.filter((each) => wishes !== null && !wishes.has(each.name))) {
-    notes.skipped.push({ kind: 'column', name: column.name, table: table.name, reason: LEFT_OUT, sql: column.declared })
+    notes.skipped.push({
+      kind: 'column',
+      name: column.name,
+      table: table.name,
+      reason: LEFT_OUT,
+      sql: column.declared,
+    })
   }
-  return { ...base, columns, columnsByName: new Map(columns.map((column) => [foldName(column.source.name), column])) }
+  return {
+    ...base,
+    columns,
+    columnsByName: new Map(columns.map((column) => [foldName(column.source.name), column])),
+  }
 }
 
 const FREE = { notNull: false, inKey: false, indexed: false }
 
-function inWantedOrder(table: SurveyTable, wishes: ReadonlyMap<string, ColumnOverride> | null): readonly SurveyColumn[] {
+function inWantedOrder(
+  table: SurveyTable,
+  wishes: ReadonlyMap<string, ColumnOverride> | null,
+): readonly SurveyColumn[] {
   if (wishes === null) return table.columns
   const byName = new Map(table.columns.map((column) => [column.name, column]))
   return [...wishes.keys()].flatMap((name) => byName.get(name) ?? [])
@@ -180,7 +220,8 @@ function noteDecision(
   override: ColumnOverride | null,
 ): void {
   for (const loss of decision.losses) notes.losses.push({ ...loss, table: table.name, column })
-  for (const finding of decision.findings) notes.findings.push({ ...finding, table: table.name, column })
+  for (const finding of decision.findings)
+    notes.findings.push({ ...finding, table: table.name, column })
   if (override?.expression !== undefined) {
     const note = `computed by the source: ${override.expression}`
     notes.converted.push({ kind: 'computed column', name: `${table.name}.${column}`, note })

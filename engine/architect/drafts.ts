@@ -50,7 +50,10 @@ export function columnOf(table: TableDraft, name: string): ColumnDraft | null {
 }
 
 /** All columns, or null when one of them is not carried. */
-export function columnsOf(table: TableDraft, names: readonly string[]): readonly ColumnDraft[] | null {
+export function columnsOf(
+  table: TableDraft,
+  names: readonly string[],
+): readonly ColumnDraft[] | null {
   const columns = names.map((name) => columnOf(table, name))
   return columns.every((column) => column !== null) ? columns : null
 }

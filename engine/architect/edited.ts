@@ -35,32 +35,45 @@ function readOverrides(survey: Survey, own: Plan, plan: Plan): Overrides {
     const base = own.tables.find((candidate) => candidate.source === table.source)
     const source = survey.tables.find((candidate) => candidate.name === table.source)
     if (base === undefined || source === undefined) {
-      throw invalid(`the source has no table ${displayName(table.source)} that this plan could carry`)
+      throw invalid(
+        `the source has no table ${displayName(table.source)} that this plan could carry`,
+      )
     }
     tables.set(table.source, readTable(table, base, source.columns))
   }
   const views = new Map<string, string>()
   for (const view of plan.views) {
     if (!own.views.some((candidate) => candidate.source === view.source)) {
-      throw invalid(`the view ${displayName(view.source)} cannot be carried; see the plan's list of what is skipped`)
+      throw invalid(
+        `the view ${displayName(view.source)} cannot be carried; see the plan's list of what is skipped`,
+      )
     }
     views.set(view.source, view.target)
   }
-  const withoutViews = new Set(own.views.map((view) => view.source).filter((name) => !views.has(name)))
+  const withoutViews = new Set(
+    own.views.map((view) => view.source).filter((name) => !views.has(name)),
+  )
   return { tables, views, withoutViews }
 }
 
-function readTable(table: TableMapping, base: TableMapping, sources: readonly SurveyColumn[]): TableOverride {
+function readTable(
+  table: TableMapping,
+  base: TableMapping,
+  sources: readonly SurveyColumn[],
+): TableOverride {
   const columns = new Map<string, ColumnOverride>()
   for (const column of table.columns) {
     if (column.source === null) {
-      const own = base.columns.some((candidate) => candidate.source === null && candidate.target === column.target)
+      const own = base.columns.some(
+        (candidate) => candidate.source === null && candidate.target === column.target,
+      )
       if (!own) throw invalid(`${place(table, column)} has no source; a plan cannot add columns`)
       continue
     }
     const source = sources.find((candidate) => candidate.name === column.source)
     const before = base.columns.find((candidate) => candidate.source === column.source)
-    if (source === undefined || before === undefined) throw invalid(`the source has no column ${place(table, column)}`)
+    if (source === undefined || before === undefined)
+      throw invalid(`the source has no column ${place(table, column)}`)
     columns.set(column.source, readColumn(table, column, before, source))
   }
   return { target: table.target, columns }
@@ -74,7 +87,9 @@ function readColumn(
 ): ColumnOverride {
   const nulls = source.profile.census.null
   if (!column.nullable && before.nullable && (nulls > 0 || column.expression !== undefined)) {
-    throw invalid(`${place(table, column)} holds ${nulls} NULLs or is computed, so it cannot be made NOT NULL`)
+    throw invalid(
+      `${place(table, column)} holds ${nulls} NULLs or is computed, so it cannot be made NOT NULL`,
+    )
   }
   return {
     target: column.target,

@@ -2,7 +2,14 @@
 import { displayName } from '@sensei/core/display'
 import type { ForeignKeyMapping, TableMapping } from '@sensei/core/plan'
 import type { SurveyForeignKey } from '@sensei/core/survey'
-import { type ColumnDraft, type Draft, type TableDraft, columnOf, columnsOf, tableOf } from './drafts.ts'
+import {
+  type ColumnDraft,
+  type Draft,
+  type TableDraft,
+  columnOf,
+  columnsOf,
+  tableOf,
+} from './drafts.ts'
 import { collationOf } from './keys.ts'
 import { Namespace } from './names.ts'
 
@@ -78,7 +85,10 @@ function mapForeignKey(
   }
 }
 
-function firstMismatch(children: readonly ColumnDraft[], parents: readonly ColumnDraft[]): string | null {
+function firstMismatch(
+  children: readonly ColumnDraft[],
+  parents: readonly ColumnDraft[],
+): string | null {
   for (const [index, child] of children.entries()) {
     const parent = parents[index]
     if (parent === undefined) continue
@@ -102,10 +112,18 @@ function comparable(child: string, parent: string): boolean {
 function isUnique(parent: TableMapping | undefined, columns: readonly ColumnDraft[]): boolean {
   const wanted = new Set(columns.map((column) => column.target))
   const keys = [parent?.primary_key, ...(parent?.uniques ?? [])]
-  return keys.some((key) => key?.columns.length === wanted.size && key.columns.every((column) => wanted.has(column)))
+  return keys.some(
+    (key) =>
+      key?.columns.length === wanted.size && key.columns.every((column) => wanted.has(column)),
+  )
 }
 
-function declareOrphans(draft: Draft, table: TableDraft, key: SurveyForeignKey, name: string): void {
+function declareOrphans(
+  draft: Draft,
+  table: TableDraft,
+  key: SurveyForeignKey,
+  name: string,
+): void {
   draft.notes.losses.push({
     rule: 'orphans-not-valid',
     table: table.source.name,

@@ -35,7 +35,9 @@ function translateGenerated(table: TableDraft, column: ColumnDraft, expression: 
       if (read !== null && read.source.generated !== null) {
         return refuse(`it reads ${displayName(name)}, which is itself generated`)
       }
-      return read === null ? own.column(qualifier, name, doubtful) : columnValue(read, quoteIdent(read.target))
+      return read === null
+        ? own.column(qualifier, name, doubtful)
+        : columnValue(read, quoteIdent(read.target))
     },
   })
   const wanted = kindOf(column)

@@ -19,11 +19,15 @@ export function harmonize(tables: readonly SurveyTable[], decisions: Decisions):
     const members = group.filter((id) => decisions.has(id))
     const types = new Set(members.map((id) => decisions.get(id)?.type))
     if (types.size < 2) continue
-    const common = commonDecision(members.map((id) => decisions.get(id)), profileOf(tables, members))
+    const common = commonDecision(
+      members.map((id) => decisions.get(id)),
+      profileOf(tables, members),
+    )
     if (common === null) continue
     for (const id of members) {
       const own = decisions.get(id)
-      if (own !== undefined && own.type !== common.type) decisions.set(id, { ...common, findings: own.findings })
+      if (own !== undefined && own.type !== common.type)
+        decisions.set(id, { ...common, findings: own.findings })
     }
   }
 }
@@ -33,7 +37,9 @@ function commonDecision(
   decisions: readonly (Decision | undefined)[],
   hasValues: readonly boolean[],
 ): Decision | null {
-  const filled = decisions.filter((decision, at) => decision !== undefined && hasValues[at] === true)
+  const filled = decisions.filter(
+    (decision, at) => decision !== undefined && hasValues[at] === true,
+  )
   const types = new Set(filled.map((decision) => decision?.type))
   if (types.size === 1 && filled[0] !== undefined) return { ...filled[0], losses: [], findings: [] }
   const conversions = filled.map((decision) => decision?.conversion ?? 'text')
@@ -48,7 +54,15 @@ function commonDecision(
 }
 
 /** Conversions whose values are all texts in the source, so that `text` holds them exactly. */
-const TEXTUAL: ReadonlySet<string> = new Set(['text', 'uuid', 'date', 'timestamp', 'timestamptz', 'time', 'json'])
+const TEXTUAL: ReadonlySet<string> = new Set([
+  'text',
+  'uuid',
+  'date',
+  'timestamp',
+  'timestamptz',
+  'time',
+  'json',
+])
 
 function profileOf(tables: readonly SurveyTable[], ids: readonly string[]): readonly boolean[] {
   const filled = new Set<string>()

@@ -3,7 +3,14 @@ import type { IndexMapping } from '@sensei/core/plan'
 import { displayName } from '@sensei/core/display'
 import type { SurveyIndex } from '@sensei/core/survey'
 import { type ColumnDraft, columnOf, type Draft, type TableDraft } from './drafts.ts'
-import { collationFinding, collationOf, foldedPart, INDEX_BYTES_MAX, isUnordered, widest } from './keys.ts'
+import {
+  collationFinding,
+  collationOf,
+  foldedPart,
+  INDEX_BYTES_MAX,
+  isUnordered,
+  widest,
+} from './keys.ts'
 import { tableContext } from './scope.ts'
 import { attempt, refuse } from './sql/refuse.ts'
 import { translateExpression } from './sql/translate.ts'
@@ -33,15 +40,22 @@ export function mapIndexes(draft: Draft, table: TableDraft): readonly IndexMappi
   return indexes
 }
 
-function translateIndex(draft: Draft, table: TableDraft, index: SurveyIndex): Omit<IndexMapping, 'name'> {
-  const columns = index.parts.map((part) => (part.column === null ? null : carried(table, part.column)))
+function translateIndex(
+  draft: Draft,
+  table: TableDraft,
+  index: SurveyIndex,
+): Omit<IndexMapping, 'name'> {
+  const columns = index.parts.map((part) =>
+    part.column === null ? null : carried(table, part.column),
+  )
   const bytes = columns.reduce((sum, column) => sum + (column === null ? 0 : widest(column)), 0)
   if (bytes > INDEX_BYTES_MAX) {
     return refuse(`its longest value has ${bytes} bytes, more than PostgreSQL can hold in an index`)
   }
   const parts = index.parts.map((part, at) => {
     const column = columns[at] ?? null
-    const sql = column === null ? expressionPart(table, part.expression) : columnPart(column, part.collation)
+    const sql =
+      column === null ? expressionPart(table, part.expression) : columnPart(column, part.collation)
     return part.descending ? `${sql} desc` : sql
   })
   const where =
@@ -53,7 +67,8 @@ function translateIndex(draft: Draft, table: TableDraft, index: SurveyIndex): Om
 function carried(table: TableDraft, name: string): ColumnDraft {
   const column = columnOf(table, name)
   if (column === null) return refuse(`its column ${displayName(name)} is not carried`)
-  if (isUnordered(column)) return refuse(`its column ${displayName(name)} becomes json, which has no order`)
+  if (isUnordered(column))
+    return refuse(`its column ${displayName(name)} becomes json, which has no order`)
   return column
 }
 

@@ -1,7 +1,7 @@
 /** The formats that a person named for a column of dates, judged by how many values have each. */
 import type { ColumnProfile, TextFormat } from '@sensei/core/survey'
 import type { LossDraft } from './decision.ts'
-import { fitting, type Judgement } from './judge.ts'
+import { fitting, type Judgement } from './judgement.ts'
 
 type Temporal = 'date' | 'timestamp' | 'timestamptz' | 'time'
 
@@ -22,17 +22,25 @@ export function judgeDates(
   const named = formats ?? USUAL[conversion]
   const counts = named.map((format) => profile.text?.formats[format] ?? 0)
   const read = counts.reduce((sum, count) => sum + count, 0)
-  if (read > profile.census.text) return refused('some values can be read by several of these formats; name fewer')
+  if (read > profile.census.text)
+    return refused('some values can be read by several of these formats; name fewer')
   const toNull = conversion === 'time' ? null : 'invalid-date-to-null'
   return { ...fitting(profile, read, toNull), losses: lossesOf(conversion, named, profile) }
 }
 
-function lossesOf(conversion: Temporal, named: readonly TextFormat[], profile: ColumnProfile): readonly LossDraft[] {
+function lossesOf(
+  conversion: Temporal,
+  named: readonly TextFormat[],
+  profile: ColumnProfile,
+): readonly LossDraft[] {
   const count = (format: TextFormat): number => profile.text?.formats[format] ?? 0
   const used = named.filter((format) => count(format) > 0)
   const losses: LossDraft[] = []
   if (used.length > 1) {
-    const usual = Math.max(...used.filter((format) => format.endsWith('-iso') || format === 'timestamp-zone').map(count), 0)
+    const usual = Math.max(
+      ...used.filter((format) => format.endsWith('-iso') || format === 'timestamp-zone').map(count),
+      0,
+    )
     const rows = used.reduce((sum, format) => sum + count(format), 0) - usual
     losses.push({ rule: 'date-formats-unified', rows, examples: [] })
   }

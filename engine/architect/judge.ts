@@ -10,21 +10,16 @@ import type { Conversion } from '@sensei/core/plan'
 import { type PlanType, readType } from '@sensei/core/plan-types'
 import type { ColumnProfile, SurveyColumn, TextFormat } from '@sensei/core/survey'
 import { judgeDates } from './judge-dates.ts'
+import { fitting, type Judgement, valueCount } from './judgement.ts'
 import { type Decision, exact, type FindingDraft, type LossDraft } from './decision.ts'
 import { allDecimal, integersFitDouble, valuesFit } from './numbers.ts'
 import type { ColumnOverride } from './overrides.ts'
 
-/** Values that the conversion cannot represent, and what becomes of the others. */
-export interface Judgement {
-  readonly misfits: number
-  /** The rule under which misfits become NULL; null where none may. */
-  readonly toNull: LossRule | null
-  readonly losses: readonly LossDraft[]
-  /** Whether a value arrives in the type that it has in the source. */
-  readonly exact: boolean
-}
-
-export function judgeOverride(table: string, column: SurveyColumn, wanted: ColumnOverride): Decision {
+export function judgeOverride(
+  table: string,
+  column: SurveyColumn,
+  wanted: ColumnOverride,
+): Decision {
   const refused = (why: string): never => {
     throw new SenseiError(
       'PLAN_INVALID',
@@ -41,7 +36,8 @@ type Refused = (why: string) => never
 
 /** Its values are known to nobody before the source evaluates them, so none of them may change or vanish. */
 function computed(wanted: ColumnOverride, refused: Refused): Decision {
-  if (wanted.unfit === 'null') return refused('values of an expression cannot be counted beforehand, so set unfit to reject')
+  if (wanted.unfit === 'null')
+    return refused('values of an expression cannot be counted beforehand, so set unfit to reject')
   const formats = wanted.formats === undefined ? {} : { formats: wanted.formats }
   return { ...exact(wanted.type, wanted.conversion), fidelity: 'converted', ...formats }
 }
@@ -51,7 +47,10 @@ function settle(wanted: ColumnOverride, judgement: Judgement, refused: Refused):
   const findings: FindingDraft[] = []
   if (judgement.misfits > 0 && wanted.unfit === 'null') {
     const { toNull } = judgement
-    if (toNull === null) return refused('values that do not fit cannot become NULL under any loss rule, so set unfit to reject')
+    if (toNull === null)
+      return refused(
+        'values that do not fit cannot become NULL under any loss rule, so set unfit to reject',
+      )
     losses.push({ rule: toNull, rows: judgement.misfits, examples: [] })
   } else if (judgement.misfits > 0) {
     const message = `${judgement.misfits} values do not fit ${wanted.type}, and their rows are rejected`
@@ -102,22 +101,19 @@ function judge(
   }
 }
 
-export function valueCount(profile: ColumnProfile): number {
-  const { integer, real, text, blob } = profile.census
-  return integer + real + text + blob
-}
-
-export function fitting(profile: ColumnProfile, fits: number, toNull: LossRule | null): Judgement {
-  return { misfits: valueCount(profile) - fits, toNull, losses: [], exact: false }
-}
-
 function judgeInteger(type: PlanType, profile: ColumnProfile, refused: Refused): Judgement {
-  if (profile.census.real > 0) return refused('the survey does not say which floating point values are whole; use numeric or double precision')
+  if (profile.census.real > 0)
+    return refused(
+      'the survey does not say which floating point values are whole; use numeric or double precision',
+    )
   const bits = { smallint: 15n, integer: 31n, bigint: 63n, numeric: 63n }[type.base] ?? 63n
   if (profile.integer !== null) {
     const [min, max] = [BigInt(profile.integer.min), BigInt(profile.integer.max)]
     const [precision, scale = 0] = type.numbers
-    const fits = precision === undefined ? min >= -(2n ** bits) && max < 2n ** bits : valuesFit(profile, precision, scale)
+    const fits =
+      precision === undefined
+        ? min >= -(2n ** bits) && max < 2n ** bits
+        : valuesFit(profile, precision, scale)
     if (!fits) return refused(`its integers reach from ${min} to ${max}, so use a wider type`)
   }
   return { ...fitting(profile, profile.census.integer, 'not-a-number-to-null'), exact: true }
@@ -125,11 +121,14 @@ function judgeInteger(type: PlanType, profile: ColumnProfile, refused: Refused):
 
 function judgeReal(type: PlanType, profile: ColumnProfile, refused: Refused): Judgement {
   const { integer, real } = profile.census
-  if (type.base === 'real' && real > 0) return refused('doubles would be rounded to half their digits; use double precision')
+  if (type.base === 'real' && real > 0)
+    return refused('doubles would be rounded to half their digits; use double precision')
   const widest = type.base === 'real' ? 2n ** 24n : 2n ** 53n
   const [min, max] = [BigInt(profile.integer?.min ?? 0), BigInt(profile.integer?.max ?? 0)]
   if (min < -widest || max > widest || !integersFitDouble(profile)) {
-    return refused(`its integers reach from ${min} to ${max}, and not every one of them is a ${type.base}; use numeric`)
+    return refused(
+      `its integers reach from ${min} to ${max}, and not every one of them is a ${type.base}; use numeric`,
+    )
   }
   return { ...fitting(profile, integer + real, 'not-a-number-to-null'), exact: integer === 0 }
 }
@@ -140,7 +139,9 @@ function judgeDecimal(type: PlanType, profile: ColumnProfile, refused: Refused):
   const [precision, scale = 0] = type.numbers
   if (precision !== undefined) {
     const { decimal = null } = profile.text ?? {}
-    const textsFit = texts === 0 || (decimal !== null && decimal.scale <= scale && decimal.precision <= precision - scale)
+    const textsFit =
+      texts === 0 ||
+      (decimal !== null && decimal.scale <= scale && decimal.precision <= precision - scale)
     if (!textsFit || (real > 0 && !allDecimal(profile)) || !valuesFit(profile, precision, scale)) {
       return refused('not every value fits these digits; use numeric, which holds them all')
     }
@@ -148,24 +149,44 @@ function judgeDecimal(type: PlanType, profile: ColumnProfile, refused: Refused):
   return fitting(profile, integer + real + texts, 'not-a-number-to-null')
 }
 
-function judgeText(type: PlanType, conversion: Conversion, profile: ColumnProfile, refused: Refused): Judgement {
+function judgeText(
+  type: PlanType,
+  conversion: Conversion,
+  profile: ColumnProfile,
+  refused: Refused,
+): Judgement {
   const nul = profile.text?.nul ?? 0
   const invalid = profile.text?.invalidUtf8 ?? 0
-  if (nul > 0 && invalid > 0) return refused('it has NUL characters and invalid UTF-8; use bytea by any-as-bytes')
+  if (nul > 0 && invalid > 0)
+    return refused('it has NUL characters and invalid UTF-8; use bytea by any-as-bytes')
   const [lengthMax] = type.numbers
-  if (lengthMax !== undefined && (conversion === 'any-as-text' || (profile.text?.bytesMax ?? 0) > lengthMax)) {
-    return refused(`its longest text has ${profile.text?.bytesMax ?? 0} bytes and may not fit; use text`)
+  if (
+    lengthMax !== undefined &&
+    (conversion === 'any-as-text' || (profile.text?.bytesMax ?? 0) > lengthMax)
+  ) {
+    return refused(
+      `its longest text has ${profile.text?.bytesMax ?? 0} bytes and may not fit; use text`,
+    )
   }
   if (conversion === 'any-as-text') return judgeAny(profile, 'text', 'mixed-to-text', nul + invalid)
-  const damaged = { text: nul + invalid, 'text-strip-nul': invalid, 'text-replace-invalid': nul }[conversion as 'text'] ?? 0
+  const damaged =
+    { text: nul + invalid, 'text-strip-nul': invalid, 'text-replace-invalid': nul }[
+      conversion as 'text'
+    ] ?? 0
   const losses: LossDraft[] = []
   if (conversion === 'text-strip-nul') losses.push({ rule: 'strip-nul', rows: nul, examples: [] })
-  if (conversion === 'text-replace-invalid') losses.push({ rule: 'replace-invalid-utf8', rows: invalid, examples: [] })
+  if (conversion === 'text-replace-invalid')
+    losses.push({ rule: 'replace-invalid-utf8', rows: invalid, examples: [] })
   return { ...fitting(profile, profile.census.text - damaged, null), losses, exact: true }
 }
 
 /** Values of one class stay apart from each other whatever they are written as; only mixed ones can collide. */
-function judgeAny(profile: ColumnProfile, own: 'text' | 'blob', rule: LossRule, misfits: number): Judgement {
+function judgeAny(
+  profile: ColumnProfile,
+  own: 'text' | 'blob',
+  rule: LossRule,
+  misfits: number,
+): Judgement {
   const { integer, real, text, blob } = profile.census
   const classes = [integer, real, text, blob].filter((count) => count > 0).length
   const rows = valueCount(profile) - profile.census[own]
@@ -174,14 +195,21 @@ function judgeAny(profile: ColumnProfile, own: 'text' | 'blob', rule: LossRule, 
 }
 
 function judgeJsonb(profile: ColumnProfile): Judgement {
-  const losses = [{ rule: 'json-to-jsonb', rows: profile.text?.jsonbUnfit ?? 0, examples: [] }] as const
+  const losses = [
+    { rule: 'json-to-jsonb', rows: profile.text?.jsonbUnfit ?? 0, examples: [] },
+  ] as const
   return { ...fitting(profile, profile.text?.formats.json ?? 0, null), losses }
 }
 
 function judgeUuid(profile: ColumnProfile, refused: Refused): Judgement {
   const texts = profile.text?.formats.uuid ?? 0
   if (texts < profile.census.text) {
-    return refused('not every text is a uuid in lower case, and PostgreSQL would write the others otherwise; use text')
+    return refused(
+      'not every text is a uuid in lower case, and PostgreSQL would write the others otherwise; use text',
+    )
   }
-  return { ...fitting(profile, texts + (profile.blob?.uuidSized ?? 0), null), exact: profile.census.blob === 0 }
+  return {
+    ...fitting(profile, texts + (profile.blob?.uuidSized ?? 0), null),
+    exact: profile.census.blob === 0,
+  }
 }

@@ -23,7 +23,8 @@ export function mapKeys(draft: Draft, table: TableDraft): Keys {
   const uniques: KeyMapping[] = []
   const primary = primaryKey === null ? null : carriedKey(draft, table, primaryKey, 'primary key')
   const nullable = primaryKey !== null && primaryKey.rowsWithNull > 0
-  if (primary !== null && primaryKey !== null) indexes.push(...collatedUnique(draft, table, primaryKey, primary))
+  if (primary !== null && primaryKey !== null)
+    indexes.push(...collatedUnique(draft, table, primaryKey, primary))
   if (primary !== null && nullable) uniques.push(named(draft, table, primary, null, 'key'))
   for (const unique of table.source.uniques) {
     const columns = carriedKey(draft, table, unique, 'unique')
@@ -32,7 +33,8 @@ export function mapKeys(draft: Draft, table: TableDraft): Keys {
     indexes.push(...collatedUnique(draft, table, unique, columns))
   }
   if (!nullable) {
-    const made = primary === null ? null : named(draft, table, primary, primaryKey?.name ?? null, 'pkey')
+    const made =
+      primary === null ? null : named(draft, table, primary, primaryKey?.name ?? null, 'pkey')
     noteNullability(draft, table, primary ?? [])
     return { primary: made, uniques, indexes, key: rowKey(table, made, uniques), surrogate: null }
   }
@@ -47,7 +49,12 @@ export function mapKeys(draft: Draft, table: TableDraft): Keys {
 }
 
 /** The key's columns, or null (and a line in the plan) where PostgreSQL cannot have it. */
-function carriedKey(draft: Draft, table: TableDraft, key: SurveyKey, kind: string): readonly ColumnDraft[] | null {
+function carriedKey(
+  draft: Draft,
+  table: TableDraft,
+  key: SurveyKey,
+  kind: string,
+): readonly ColumnDraft[] | null {
   const columns = columnsOf(table, key.columns)
   const skip = (reason: string): null => {
     const sql = `${kind} (${key.columns.join(', ')})`
@@ -56,7 +63,8 @@ function carriedKey(draft: Draft, table: TableDraft, key: SurveyKey, kind: strin
     return null
   }
   if (columns === null) return skip('a column of it is not carried')
-  if (columns.some((column) => isUnordered(column))) return skip('a column of it has a type without equality')
+  if (columns.some((column) => isUnordered(column)))
+    return skip('a column of it has a type without equality')
   const bytes = columns.reduce((sum, column) => sum + widest(column), 0)
   if (bytes > INDEX_BYTES_MAX) {
     return skip(`its longest value has ${bytes} bytes, more than PostgreSQL can hold in an index`)
@@ -83,7 +91,10 @@ function named(
 ): KeyMapping {
   const targets = columns.map((column) => column.target)
   const parts = suffix === 'pkey' ? [] : columns.map((column) => column.namedAfter)
-  return { name: draft.relations.claim(name ?? [table.namedAfter, ...parts, suffix].join('_')), columns: targets }
+  return {
+    name: draft.relations.claim(name ?? [table.namedAfter, ...parts, suffix].join('_')),
+    columns: targets,
+  }
 }
 
 /** SQLite's names of what an index compares by: BINARY unless said otherwise. */
@@ -101,10 +112,14 @@ function collatedUnique(
   key: SurveyKey,
   columns: readonly ColumnDraft[],
 ): readonly IndexMapping[] {
-  const collations = columns.map((column, at) => collationOf(key.collations[at] ?? column.source.collation))
+  const collations = columns.map((column, at) =>
+    collationOf(key.collations[at] ?? column.source.collation),
+  )
   const folds = columns.some((column, at) => isText(column) && collations[at] !== 'BINARY')
   if (!folds) return []
-  const name = draft.relations.claim([table.namedAfter, ...columns.map((column) => column.namedAfter), 'folded'].join('_'))
+  const name = draft.relations.claim(
+    [table.namedAfter, ...columns.map((column) => column.namedAfter), 'folded'].join('_'),
+  )
   draft.notes.findings.push(collationFinding(table, columns[0]?.source.name ?? null, collations))
   draft.notes.converted.push({
     kind: 'unique',
@@ -115,7 +130,11 @@ function collatedUnique(
   return [{ name, unique: true, parts, where: null }]
 }
 
-export function collationFinding(table: TableDraft, column: string | null, collations: readonly string[]) {
+export function collationFinding(
+  table: TableDraft,
+  column: string | null,
+  collations: readonly string[],
+) {
   const names = [...new Set(collations.filter((collation) => collation !== 'BINARY'))].join(', ')
   return {
     code: 'collation',
@@ -139,7 +158,11 @@ export function foldedPart(column: ColumnDraft, collation: string): string {
 }
 
 /** A primary key if it can, else the first unique key without NULLs; values that are compared exactly go first. */
-function rowKey(table: TableDraft, primary: KeyMapping | null, uniques: readonly KeyMapping[]): readonly string[] | null {
+function rowKey(
+  table: TableDraft,
+  primary: KeyMapping | null,
+  uniques: readonly KeyMapping[],
+): readonly string[] | null {
   if (primary !== null) return primary.columns
   const usable = uniques.filter((unique) =>
     unique.columns.every((target) => {
@@ -157,7 +180,8 @@ function noteNullability(draft: Draft, table: TableDraft, columns: readonly Colu
       code: 'key-not-null',
       table: table.source.name,
       column: column.source.name,
-      message: 'SQLite would allow NULL in this primary key and there is none; PostgreSQL allows none',
+      message:
+        'SQLite would allow NULL in this primary key and there is none; PostgreSQL allows none',
     })
   }
 }

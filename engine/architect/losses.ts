@@ -30,7 +30,10 @@ function checkRule(entry: string): void {
 
 function nearestRule(wrong: string): string {
   const cut = wrong.slice(0, 100)
-  const byDistance = Object.keys(LOSS_RULES).map((rule) => ({ rule, distance: editDistance(cut, rule) }))
+  const byDistance = Object.keys(LOSS_RULES).map((rule) => ({
+    rule,
+    distance: editDistance(cut, rule),
+  }))
   byDistance.sort((left, right) => left.distance - right.distance)
   return byDistance[0]?.rule ?? ''
 }

@@ -21,7 +21,8 @@ export class Namespace {
   /** The name itself if it is free and fits, else one derived from it. */
   claim(wanted: string): string {
     let name = fitName(wanted)
-    for (let turn = 1; this.#taken.has(name); turn += 1) name = withHash(wanted, `${turn}/${wanted}`)
+    for (let turn = 1; this.#taken.has(name); turn += 1)
+      name = withHash(wanted, `${turn}/${wanted}`)
     this.#taken.add(name)
     return name
   }
@@ -29,7 +30,9 @@ export class Namespace {
 
 /** Whether PostgreSQL takes the name as it is. */
 export function fits(name: string): boolean {
-  return name !== '' && byteLength(name) <= NAME_BYTES_MAX && name.isWellFormed() && !name.includes('\0')
+  return (
+    name !== '' && byteLength(name) <= NAME_BYTES_MAX && name.isWellFormed() && !name.includes('\0')
+  )
 }
 
 function fitName(name: string): string {
@@ -77,7 +80,8 @@ export function mapColumnNames(names: readonly string[]): ReadonlyMap<string, st
 
 /** A schema that PostgreSQL or Sensei keeps for itself gets another name. */
 export function mapSchema(schema: string): string {
-  const reserved = /^pg_/.test(schema) || schema === 'information_schema' || schema === 'sensei'
+  const reserved =
+    schema.startsWith('pg_') || schema === 'information_schema' || schema === 'sensei'
   return fitName(reserved ? `s_${schema}` : schema)
 }
 

@@ -22,7 +22,9 @@ export function decideNumbers(declared: Declared, profile: ColumnProfile): Decis
   }
   if (decimals) return converted(numericType(declared, profile), 'decimal')
   // Integers beyond 2^53 beside doubles: only numeric holds both, each by its own decimal.
-  return integersFitDouble(profile) ? converted('double precision', 'real') : converted('numeric', 'decimal')
+  return integersFitDouble(profile)
+    ? converted('double precision', 'real')
+    : converted('numeric', 'decimal')
 }
 
 function decideIntegers(declared: Declared, profile: ColumnProfile): Decision {
@@ -67,14 +69,22 @@ export function allDecimal(profile: ColumnProfile): boolean {
 
 export function integersFitDouble(profile: ColumnProfile): boolean {
   if (profile.integer === null) return true
-  return BigInt(profile.integer.min) >= -DOUBLE_EXACT_MAX && BigInt(profile.integer.max) <= DOUBLE_EXACT_MAX
+  return (
+    BigInt(profile.integer.min) >= -DOUBLE_EXACT_MAX &&
+    BigInt(profile.integer.max) <= DOUBLE_EXACT_MAX
+  )
 }
 
 /** `numeric(p,s)` as declared where every value fits it, which SQLite never enforces; else plain `numeric`. */
 export function numericType(declared: Declared, profile: ColumnProfile): string {
   const { precision } = declared
   const scale = declared.scale ?? 0
-  if (precision === null || precision < 1 || precision > NUMERIC_PRECISION_MAX || scale > precision) {
+  if (
+    precision === null ||
+    precision < 1 ||
+    precision > NUMERIC_PRECISION_MAX ||
+    scale > precision
+  ) {
     return 'numeric'
   }
   return valuesFit(profile, precision, scale) ? `numeric(${precision},${scale})` : 'numeric'

@@ -16,7 +16,13 @@ export function skipObjects(survey: Survey, notes: Notes): void {
   for (const { kind, name, table, sql, broken } of survey.objects) {
     if (kind === 'view') {
       if (broken !== null) {
-        notes.skipped.push({ kind, name, table, sql, reason: `it cannot be used in the source either: ${broken}` })
+        notes.skipped.push({
+          kind,
+          name,
+          table,
+          sql,
+          reason: `it cannot be used in the source either: ${broken}`,
+        })
       }
       continue
     }

@@ -29,7 +29,9 @@ export function kindOf(column: Pick<ColumnDraft, 'source' | 'decision' | 'overri
     case 'json':
       return 'json'
     case 'date':
-      return formats?.length === 1 && formats[0] === 'date-iso' && losses.length === 0 ? 'date' : 'other'
+      return formats?.length === 1 && formats[0] === 'date-iso' && losses.length === 0
+        ? 'date'
+        : 'other'
     case 'timestamp':
       return losses.length === 0 && isPlain(column.source.profile) ? 'timestamp' : 'other'
     default:
@@ -53,7 +55,11 @@ export function tableContext(table: TableDraft): Context {
       }
       const column = columnOf(table, name)
       if (column !== null) return columnValue(column, quoteIdent(column.target))
-      return refuse(doubtful ? `"${name}" is no column, so SQLite takes it for a text` : `it names ${name}, which is no column that is carried`)
+      return refuse(
+        doubtful
+          ? `"${name}" is no column, so SQLite takes it for a text`
+          : `it names ${name}, which is no column that is carried`,
+      )
     },
   }
 }

@@ -13,7 +13,10 @@ import { isRowidAlias, type Keys, mapKeys } from './keys.ts'
 export function mapTables(survey: Survey, draft: Draft): readonly TableMapping[] {
   const keys = new Map(draft.tables.map((table) => [table.target, mapKeys(draft, table)]))
   const mapped = new Map(
-    draft.tables.map((table) => [table.target, mapTable(survey, draft, table, keys.get(table.target))]),
+    draft.tables.map((table) => [
+      table.target,
+      mapTable(survey, draft, table, keys.get(table.target)),
+    ]),
   )
   return draft.tables.map((table) => {
     const mapping = mapped.get(table.target) ?? mapTable(survey, draft, table, undefined)
@@ -21,7 +24,12 @@ export function mapTables(survey: Survey, draft: Draft): readonly TableMapping[]
   })
 }
 
-function mapTable(survey: Survey, draft: Draft, table: TableDraft, keys: Keys | undefined): TableMapping {
+function mapTable(
+  survey: Survey,
+  draft: Draft,
+  table: TableDraft,
+  keys: Keys | undefined,
+): TableMapping {
   const { source } = table
   const columns = table.columns.map((column) => mapColumn(draft, table, column, keys))
   const surrogate = keys?.surrogate ?? null
@@ -42,10 +50,17 @@ function mapTable(survey: Survey, draft: Draft, table: TableDraft, keys: Keys | 
   }
 }
 
-function mapColumn(draft: Draft, table: TableDraft, column: ColumnDraft, keys: Keys | undefined): ColumnMapping {
+function mapColumn(
+  draft: Draft,
+  table: TableDraft,
+  column: ColumnDraft,
+  keys: Keys | undefined,
+): ColumnMapping {
   const { decision, override } = column
   const inPrimary = keys?.primary?.columns.includes(column.target) ?? false
-  const identity = givesNumbers(table, column, inPrimary) ? { next: nextOf(draft, table, column) } : null
+  const identity = givesNumbers(table, column, inPrimary)
+    ? { next: nextOf(draft, table, column) }
+    : null
   const generated = mapGenerated(draft, table, column)
   const withDefault = identity === null && column.source.generated === null
   return {
@@ -53,10 +68,14 @@ function mapColumn(draft: Draft, table: TableDraft, column: ColumnDraft, keys: K
     target: column.target,
     type: decision.type,
     conversion: decision.conversion,
-    fidelity: generated === null && column.source.generated !== null ? atLeastConverted(decision.fidelity) : decision.fidelity,
+    fidelity:
+      generated === null && column.source.generated !== null
+        ? atLeastConverted(decision.fidelity)
+        : decision.fidelity,
     ...(decision.formats === undefined ? {} : { formats: decision.formats }),
     unfit: decision.unfit,
-    nullable: override === null ? !(inPrimary || column.source.notNull) : override.nullable && !inPrimary,
+    nullable:
+      override === null ? !(inPrimary || column.source.notNull) : override.nullable && !inPrimary,
     default: withDefault ? mapDefault(draft, table, column) : null,
     identity,
     generated,
@@ -66,8 +85,17 @@ function mapColumn(draft: Draft, table: TableDraft, column: ColumnDraft, keys: K
 
 /** The target hands out numbers where SQLite did. */
 function givesNumbers(table: TableDraft, column: ColumnDraft, inPrimary: boolean): boolean {
-  if (!inPrimary || column.override?.withoutIdentity === true || column.override?.expression !== undefined) return false
-  return isRowidAlias(table, column) && column.decision.conversion === 'integer' && !column.decision.type.startsWith('numeric')
+  if (
+    !inPrimary ||
+    column.override?.withoutIdentity === true ||
+    column.override?.expression !== undefined
+  )
+    return false
+  return (
+    isRowidAlias(table, column) &&
+    column.decision.conversion === 'integer' &&
+    !column.decision.type.startsWith('numeric')
+  )
 }
 
 function atLeastConverted(fidelity: ColumnMapping['fidelity']): ColumnMapping['fidelity'] {

@@ -89,7 +89,8 @@ function declaredOtherwise(declared: Declared): Decision {
 /** Values of several storage classes in one column. */
 export function decideMixed(declared: Declared, profile: ColumnProfile): Decision {
   const { integer, real, text, blob } = profile.census
-  if ((profile.text?.nul ?? 0) > 0 || (profile.text?.invalidUtf8 ?? 0) > 0) return textsAsBytes(profile)
+  if ((profile.text?.nul ?? 0) > 0 || (profile.text?.invalidUtf8 ?? 0) > 0)
+    return textsAsBytes(profile)
   const blobs = declared.family === 'blob' || (declared.family === 'none' && blob > text)
   if (integer === 0 && real === 0 && blobs) {
     return lossy('bytea', 'any-as-bytes', [

@@ -12,13 +12,23 @@ import { attempt, refuse } from './sql/refuse.ts'
 import { selectList, translateSelect } from './sql/translate-select.ts'
 
 /** Views that read views come behind them. */
-export function mapViews(survey: Survey, draft: Draft, views: DraftedTables['views']): readonly ViewMapping[] {
+export function mapViews(
+  survey: Survey,
+  draft: Draft,
+  views: DraftedTables['views'],
+): readonly ViewMapping[] {
   const done = new Map<string, Relation>()
   const mapped: ViewMapping[] = []
   for (const { source, target } of inReadingOrder(views)) {
     const { value, reason } = attempt(() => mapView(survey, draft, done, source, target))
     if (value === null) {
-      draft.notes.skipped.push({ kind: 'view', name: source.name, table: null, reason, sql: source.sql })
+      draft.notes.skipped.push({
+        kind: 'view',
+        name: source.name,
+        table: null,
+        reason,
+        sql: source.sql,
+      })
       continue
     }
     mapped.push(value.mapping)
@@ -27,12 +37,22 @@ export function mapViews(survey: Survey, draft: Draft, views: DraftedTables['vie
   return mapped
 }
 
-function mapView(survey: Survey, draft: Draft, done: ReadonlyMap<string, Relation>, source: SurveyObject, target: string) {
+function mapView(
+  survey: Survey,
+  draft: Draft,
+  done: ReadonlyMap<string, Relation>,
+  source: SurveyObject,
+  target: string,
+) {
   if (source.sql === null) return refuse('its text is not known')
   const { select, body } = parseView(source.sql)
-  const lookUp = (name: string): Relation | null => done.get(foldName(name)) ?? tableRelation(survey, draft, name)
+  const lookUp = (name: string): Relation | null =>
+    done.get(foldName(name)) ?? tableRelation(survey, draft, name)
   const { columns, tail, distinct } = translateSelect(select, lookUp)
-  const names = mapNames(columns.map((column) => column.name), new Namespace())
+  const names = mapNames(
+    columns.map((column) => column.name),
+    new Namespace(),
+  )
   const named = columns.map(({ name, value }) => ({ name, target: names.get(name) ?? name, value }))
   for (const column of named.filter((each) => each.name !== each.target)) {
     const note = `PostgreSQL cannot use this name; it becomes ${column.target}`
@@ -52,7 +72,12 @@ function mapView(survey: Survey, draft: Draft, done: ReadonlyMap<string, Relatio
 
 function tableRelation(survey: Survey, draft: Draft, name: string): Relation | null {
   const table = tableOf(draft, name)
-  if (table === null || survey.objects.some((object) => object.kind === 'view' && foldName(object.name) === foldName(name))) {
+  if (
+    table === null ||
+    survey.objects.some(
+      (object) => object.kind === 'view' && foldName(object.name) === foldName(name),
+    )
+  ) {
     return null
   }
   return {

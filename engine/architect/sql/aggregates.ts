@@ -1,22 +1,39 @@
 /** Aggregates, which may stand in a view's columns, its `having` and its order. */
 import { refuse } from './refuse.ts'
-import type { Call } from './syntax.ts'
-import { translate } from './translate.ts'
+import type { Call, Expression } from './syntax.ts'
 import { asNumber, type Context, type Value, value } from './value.ts'
 
-const NAMES: ReadonlySet<string> = new Set(['count', 'sum', 'avg', 'total', 'min', 'max', 'group_concat', 'string_agg'])
+const NAMES: ReadonlySet<string> = new Set([
+  'count',
+  'sum',
+  'avg',
+  'total',
+  'min',
+  'max',
+  'group_concat',
+  'string_agg',
+])
 
 /** `min` and `max` of several values are ordinary functions, and have no equal in PostgreSQL (NULL wins). */
 export function isAggregate(call: Call): boolean {
   return NAMES.has(call.name) && !(['min', 'max'].includes(call.name) && call.args.length > 1)
 }
 
-export function callAggregate(call: Call, context: Context): Value {
+/** `translateArgument` translates in a context where no further aggregate may stand. */
+export function callAggregate(
+  call: Call,
+  context: Context,
+  translateArgument: (argument: Expression) => Value,
+): Value {
   if (!context.aggregates) return refuse(`the aggregate ${call.name} cannot stand there`)
-  if (call.star) return call.name === 'count' ? made('count(*)', 'integer') : refuse(`${call.name}(*) is not known`)
+  if (call.star)
+    return call.name === 'count'
+      ? made('count(*)', 'integer')
+      : refuse(`${call.name}(*) is not known`)
   const [argument] = call.args
-  if (argument === undefined || call.args.length > 1) return refuse(`${call.name} of several values is not translated`)
-  const operand = translate(argument, { ...context, aggregates: false })
+  if (argument === undefined || call.args.length > 1)
+    return refuse(`${call.name} of several values is not translated`)
+  const operand = translateArgument(argument)
   const distinct = call.distinct ? 'distinct ' : ''
   switch (call.name) {
     case 'count':

@@ -39,7 +39,8 @@ function widened(operand: Value, kind: Kind): string {
 }
 
 export function concatenate(left: Value, right: Value): Value {
-  if (left.kind === 'null' || right.kind === 'null') return value('null::text', 'text', [left, right])
+  if (left.kind === 'null' || right.kind === 'null')
+    return value('null::text', 'text', [left, right])
   return value(`(${asText(left).sql} || ${asText(right).sql})`, 'text', [left, right])
 }
 

@@ -16,7 +16,14 @@ export class Cursor {
   }
 
   peek(ahead = 0): Token {
-    return this.#tokens[this.#at + ahead] ?? { kind: 'end', text: '', start: this.source.length, end: this.source.length }
+    return (
+      this.#tokens[this.#at + ahead] ?? {
+        kind: 'end',
+        text: '',
+        start: this.source.length,
+        end: this.source.length,
+      }
+    )
   }
 
   next(): Token {
@@ -68,12 +75,14 @@ export class Cursor {
   /** A name in any of SQLite's quotes, or none. */
   name(): string {
     const token = this.next()
-    if (token.kind === 'name' || token.kind === 'quoted' || token.kind === 'doubtful') return token.text
+    if (token.kind === 'name' || token.kind === 'quoted' || token.kind === 'doubtful')
+      return token.text
     return this.unexpected(token)
   }
 
   unexpected(token: Token = this.peek()): never {
-    const shown = token.kind === 'end' ? 'its end' : `“${this.source.slice(token.start, token.end)}”`
+    const shown =
+      token.kind === 'end' ? 'its end' : `“${this.source.slice(token.start, token.end)}”`
     return refuse(`${shown} is not understood there`)
   }
 

@@ -20,7 +20,9 @@ export interface Relation {
 export interface Scope {
   readonly sql: string
   readonly column: Context['column']
-  readonly star: (table: string | null) => readonly { readonly table: string; readonly name: string }[]
+  readonly star: (
+    table: string | null,
+  ) => readonly { readonly table: string; readonly name: string }[]
 }
 
 interface Bound {
@@ -31,7 +33,10 @@ interface Bound {
   readonly merged: ReadonlySet<string>
 }
 
-export function bindFrom(items: readonly FromItem[], lookUp: (table: string) => Relation | null): Scope {
+export function bindFrom(
+  items: readonly FromItem[],
+  lookUp: (table: string) => Relation | null,
+): Scope {
   const bound: Bound[] = []
   let sql = ''
   for (const item of items) {
@@ -41,33 +46,54 @@ export function bindFrom(items: readonly FromItem[], lookUp: (table: string) => 
     bound.push(next)
     sql = sql === '' ? joined : `${sql} ${joinWords(item, on)} ${joined}${on(bound)}`
   }
-  return { sql, column: (table, name, doubtful) => resolve(bound, table, name, doubtful), star: (table) => star(bound, items, table) }
+  return {
+    sql,
+    column: (table, name, doubtful) => resolve(bound, table, name, doubtful),
+    star: (table) => star(bound, items, table),
+  }
 }
 
-function bind(item: FromItem, lookUp: (table: string) => Relation | null, before: readonly Bound[]): Bound {
+function bind(
+  item: FromItem,
+  lookUp: (table: string) => Relation | null,
+  before: readonly Bound[],
+): Bound {
   const relation = lookUp(item.table)
   if (relation === null) return refuse(`it reads ${item.table}, which is not carried`)
   const name = item.alias ?? item.table
-  if (before.some((other) => same(other.name, name))) return refuse(`it reads two tables under the name ${name}`)
+  if (before.some((other) => same(other.name, name)))
+    return refuse(`it reads two tables under the name ${name}`)
   const fits = name !== '' && Buffer.byteLength(name) <= NAME_BYTES_MAX
   const quoted = quoteIdent(fits ? name : `table ${before.length + 1}`)
-  return { name, quoted, relation, merged: new Set((item.using ?? []).map((column) => column.toLowerCase())) }
+  return {
+    name,
+    quoted,
+    relation,
+    merged: new Set((item.using ?? []).map((column) => column.toLowerCase())),
+  }
 }
 
 function joinWords(item: FromItem, on: (bound: readonly Bound[]) => string): string {
   const conditioned = item.on !== null || item.using !== null
-  if (on === undefined || (!conditioned && ['inner', 'cross', 'first'].includes(item.join))) return 'cross join'
+  if (on === undefined || (!conditioned && ['inner', 'cross', 'first'].includes(item.join)))
+    return 'cross join'
   return item.join === 'cross' || item.join === 'first' ? 'inner join' : `${item.join} join`
 }
 
 /** The condition is translated once the table is in scope, as it may name it. */
-function joinCondition(item: FromItem, before: readonly Bound[], next: Bound): (bound: readonly Bound[]) => string {
+function joinCondition(
+  item: FromItem,
+  before: readonly Bound[],
+  next: Bound,
+): (bound: readonly Bound[]) => string {
   if (item.using !== null) {
-    if (item.join === 'right' || item.join === 'full') return refuse('using with an outer join from the right')
+    if (item.join === 'right' || item.join === 'full')
+      return refuse('using with an outer join from the right')
     const [left, right] = [[...before], [{ ...next, merged: new Set<string>() }]]
     const equal = item.using.map((name) => {
       const [a, b] = [resolve(left, null, name, false), resolve(right, null, name, false)]
-      if (a.kind !== b.kind || a.kind === 'other' || a.collation !== b.collation) refuse(`using ${name} joins unlike values`)
+      if (a.kind !== b.kind || a.kind === 'other' || a.collation !== b.collation)
+        refuse(`using ${name} joins unlike values`)
       return `${a.sql} = ${b.sql}`
     })
     return () => ` on ${equal.join(' and ')}`
@@ -84,7 +110,12 @@ function joinCondition(item: FromItem, before: readonly Bound[], next: Bound): (
   }
 }
 
-function resolve(bound: readonly Bound[], table: string | null, name: string, doubtful: boolean): Value {
+function resolve(
+  bound: readonly Bound[],
+  table: string | null,
+  name: string,
+  doubtful: boolean,
+): Value {
   const candidates = bound.filter((each) => table === null || same(each.name, table))
   const found = candidates.flatMap((each) => {
     const column = each.relation.columns.find((candidate) => same(candidate.name, name))
@@ -93,7 +124,11 @@ function resolve(bound: readonly Bound[], table: string | null, name: string, do
   })
   const [only] = found
   if (only === undefined) {
-    return refuse(doubtful ? `"${name}" is no column, so SQLite takes it for a text` : `it names ${name}, which is no column that is carried`)
+    return refuse(
+      doubtful
+        ? `"${name}" is no column, so SQLite takes it for a text`
+        : `it names ${name}, which is no column that is carried`,
+    )
   }
   if (found.length > 1) return refuse(`${name} may mean columns of several tables`)
   const { read, target } = only.column
@@ -101,10 +136,13 @@ function resolve(bound: readonly Bound[], table: string | null, name: string, do
 }
 
 function star(bound: readonly Bound[], items: readonly FromItem[], table: string | null) {
-  if (table === null && items.some((item) => item.using !== null)) return refuse('* after using is not translated')
+  if (table === null && items.some((item) => item.using !== null))
+    return refuse('* after using is not translated')
   const chosen = bound.filter((each) => table === null || same(each.name, table))
   if (chosen.length === 0) return refuse('* of no table')
-  return chosen.flatMap((each) => each.relation.columns.map(({ name }) => ({ table: each.name, name })))
+  return chosen.flatMap((each) =>
+    each.relation.columns.map(({ name }) => ({ table: each.name, name })),
+  )
 }
 
 function same(left: string, right: string): boolean {

@@ -1,7 +1,16 @@
 /** The functions that mean the same on both sides, or can be made to. All others are refused. */
 import { compare } from './compare.ts'
 import { refuse } from './refuse.ts'
-import { asBoolean, asNumber, asText, type Context, type Kind, literal, type Value, value } from './value.ts'
+import {
+  asBoolean,
+  asNumber,
+  asText,
+  type Context,
+  type Kind,
+  literal,
+  type Value,
+  value,
+} from './value.ts'
 
 /** The one form of a value that is always NULL, so that PostgreSQL gives it the type that its surroundings need. */
 export const NULL: Value = literal('null', 'null', 'null')
@@ -65,18 +74,22 @@ const FUNCTIONS: Readonly<Record<string, Translate>> = {
 }
 
 export function callFunction(name: string, args: readonly Value[], context: Context): Value {
-  if (!Object.hasOwn(FUNCTIONS, name)) return refuse(`the function ${name} has no equal in PostgreSQL that Sensei knows`)
+  if (!Object.hasOwn(FUNCTIONS, name))
+    return refuse(`the function ${name} has no equal in PostgreSQL that Sensei knows`)
   return FUNCTIONS[name]?.(args, context) ?? refuse(`the function ${name} is not known`)
 }
 
 function first(args: readonly Value[], ...counts: readonly number[]): Value {
   const [argument] = args
-  if (argument === undefined || !counts.includes(args.length)) return refuse('a function has another number of values')
+  if (argument === undefined || !counts.includes(args.length))
+    return refuse('a function has another number of values')
   return argument
 }
 
 function onlyText(operand: Value): Value {
-  return operand.kind === 'text' ? operand : refuse(`a function of texts is given a ${operand.kind}`)
+  return operand.kind === 'text'
+    ? operand
+    : refuse(`a function of texts is given a ${operand.kind}`)
 }
 
 function coalesce(args: readonly Value[]): Value {
@@ -90,22 +103,35 @@ function conditional(args: readonly Value[]): Value {
   const condition = first(args, 3)
   const { kind, sqls } = unify(args.slice(1))
   if (kind === 'null') return NULL
-  return value(`(case when ${asBoolean(condition)} then ${sqls[0]} else ${sqls[1]} end)`, kind, args)
+  return value(
+    `(case when ${asBoolean(condition)} then ${sqls[0]} else ${sqls[1]} end)`,
+    kind,
+    args,
+  )
 }
 
 /** Positions count from one on both sides; zero and negative ones do not mean the same. */
 function substring(args: readonly Value[]): Value {
   const text = onlyText(first(args, 2, 3))
   const numbers = args.slice(1).map((argument) => argument.literal)
-  const plain = numbers.every((digits) => digits !== null && digits !== undefined && /^\d{1,9}$/.test(digits))
-  if (!plain || numbers[0] === '0' || args.slice(1).some((argument) => argument.kind !== 'integer')) {
+  const plain = numbers.every(
+    (digits) => digits !== null && digits !== undefined && /^\d{1,9}$/.test(digits),
+  )
+  if (
+    !plain ||
+    numbers[0] === '0' ||
+    args.slice(1).some((argument) => argument.kind !== 'integer')
+  ) {
     return refuse('substr is translated for positive positions that are written out')
   }
   return value(`substr(${[text.sql, ...numbers].join(', ')})`, 'text', args)
 }
 
 /** One kind for several values, as the branches of a case need. */
-export function unify(values: readonly Value[]): { readonly kind: Kind; readonly sqls: readonly string[] } {
+export function unify(values: readonly Value[]): {
+  readonly kind: Kind
+  readonly sqls: readonly string[]
+} {
   const kinds = new Set(values.map((each) => each.kind).filter((kind) => kind !== 'null'))
   if (kinds.size === 0) return { kind: 'null', sqls: values.map(() => 'null') }
   const [only] = kinds
@@ -114,7 +140,10 @@ export function unify(values: readonly Value[]): { readonly kind: Kind; readonly
     return { kind: only, sqls: values.map((each) => each.sql) }
   }
   if ([...kinds].every((kind) => kind === 'integer' || kind === 'boolean')) {
-    return { kind: 'integer', sqls: values.map((each) => (each.kind === 'null' ? each.sql : asNumber(each).sql)) }
+    return {
+      kind: 'integer',
+      sqls: values.map((each) => (each.kind === 'null' ? each.sql : asNumber(each).sql)),
+    }
   }
   return refuse(`its branches give values of several types (${[...kinds].join(', ')})`)
 }

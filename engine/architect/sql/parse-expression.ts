@@ -37,8 +37,10 @@ function parseEquality(cursor: Cursor): Expression {
 }
 
 function parseEqualityTail(cursor: Cursor, left: Expression): Expression | null {
-  if (cursor.takeOperator('=') || cursor.takeOperator('==')) return binary('=', left, parseComparison(cursor))
-  if (cursor.takeOperator('<>') || cursor.takeOperator('!=')) return binary('<>', left, parseComparison(cursor))
+  if (cursor.takeOperator('=') || cursor.takeOperator('=='))
+    return binary('=', left, parseComparison(cursor))
+  if (cursor.takeOperator('<>') || cursor.takeOperator('!='))
+    return binary('<>', left, parseComparison(cursor))
   if (cursor.takeWord('isnull')) return isNull(left, false)
   if (cursor.takeWord('notnull') || cursor.takeWord('not', 'null')) return isNull(left, true)
   if (cursor.takeWord('is')) return parseIs(cursor, left)
@@ -118,7 +120,8 @@ function parseCollated(cursor: Cursor): Expression {
 function parseUnary(cursor: Cursor): Expression {
   const signs = { '-': 'minus', '+': 'plus', '~': 'invert' } as const
   for (const sign of ['-', '+', '~'] as const) {
-    if (cursor.takeOperator(sign)) return { kind: signs[sign], operand: cursor.nested(() => parseUnary(cursor)) }
+    if (cursor.takeOperator(sign))
+      return { kind: signs[sign], operand: cursor.nested(() => parseUnary(cursor)) }
   }
   return parsePrimary(cursor)
 }
@@ -153,7 +156,8 @@ function parseParentheses(cursor: Cursor): Expression {
 }
 
 function parseKeyword(cursor: Cursor): Expression | null {
-  if (cursor.isOperator('(', 1)) return cursor.isWord('cast') ? parseCast(cursor) : parseCall(cursor)
+  if (cursor.isOperator('(', 1))
+    return cursor.isWord('cast') ? parseCast(cursor) : parseCall(cursor)
   if (cursor.isOperator('.', 1)) return null
   if (cursor.takeWord('null')) return { kind: 'null' }
   if (cursor.takeWord('true')) return { kind: 'boolean', value: true }
@@ -162,7 +166,8 @@ function parseKeyword(cursor: Cursor): Expression | null {
     if (cursor.takeWord(`current_${part}`)) return { kind: 'now', part }
   }
   if (cursor.takeWord('case')) return parseCase(cursor)
-  for (const word of ['exists', 'not', 'select', 'raise']) if (cursor.isWord(word)) cursor.unexpected()
+  for (const word of ['exists', 'not', 'select', 'raise'])
+    if (cursor.isWord(word)) cursor.unexpected()
   return null
 }
 
@@ -172,7 +177,8 @@ function parseCast(cursor: Cursor): Expression {
   const operand = parseExpression(cursor)
   cursor.expectWord('as')
   const words: string[] = []
-  while (!cursor.isOperator(')')) words.push(cursor.next().kind === 'end' ? cursor.unexpected() : lastText(cursor))
+  while (!cursor.isOperator(')'))
+    words.push(cursor.next().kind === 'end' ? cursor.unexpected() : lastText(cursor))
   cursor.expectOperator(')')
   return { kind: 'cast', operand, type: words.join(' ').toUpperCase() }
 }
@@ -200,11 +206,11 @@ function parseCall(cursor: Cursor): Expression {
 
 function parseCase(cursor: Cursor): CaseExpression {
   const base = cursor.isWord('when') ? null : parseExpression(cursor)
-  const branches: { when: Expression; then: Expression }[] = []
+  const branches: { when: Expression; outcome: Expression }[] = []
   while (cursor.takeWord('when')) {
     const when = parseExpression(cursor)
     cursor.expectWord('then')
-    branches.push({ when, then: parseExpression(cursor) })
+    branches.push({ when, outcome: parseExpression(cursor) })
   }
   const otherwise = cursor.takeWord('else') ? parseExpression(cursor) : null
   cursor.expectWord('end')
@@ -219,13 +225,15 @@ function parseColumn(cursor: Cursor): Expression {
     return { kind: 'column', table: null, name, doubtful: first.kind === 'doubtful' }
   }
   const second = cursor.name()
-  if (!cursor.takeOperator('.')) return { kind: 'column', table: name, name: second, doubtful: false }
+  if (!cursor.takeOperator('.'))
+    return { kind: 'column', table: name, name: second, doubtful: false }
   return { kind: 'column', table: second, name: cursor.name(), doubtful: false }
 }
 
 function parseList(cursor: Cursor): readonly Expression[] {
   cursor.expectOperator('(')
-  if (cursor.isWord('select') || cursor.isWord('with')) return refuse('it has a query inside an expression')
+  if (cursor.isWord('select') || cursor.isWord('with'))
+    return refuse('it has a query inside an expression')
   const items = [parseExpression(cursor)]
   while (cursor.takeOperator(',')) items.push(parseExpression(cursor))
   cursor.expectOperator(')')

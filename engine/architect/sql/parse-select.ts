@@ -6,7 +6,9 @@ import type { Expression, FromItem, OrderItem, Select, SelectItem } from './synt
 
 /** Words that end an item, so that they are no alias. */
 const RESERVED: ReadonlySet<string> = new Set(
-  'from where group having order limit offset union intersect except join inner left right full cross natural on using as window not'.split(' '),
+  'from where group having order limit offset union intersect except join inner left right full cross natural on using as window not'.split(
+    ' ',
+  ),
 )
 
 export function parseView(sql: string): { readonly select: Select; readonly body: string } {
@@ -49,7 +51,8 @@ function parseSelect(cursor: Cursor, names: readonly string[] | null): Select {
   }
   const orderBy = cursor.takeWord('order', 'by') ? listOf(cursor, parseOrder) : []
   const limit = cursor.takeWord('limit') ? parseExpression(cursor) : null
-  if (limit !== null && cursor.isOperator(',')) return refuse('limit with a comma is not translated')
+  if (limit !== null && cursor.isOperator(','))
+    return refuse('limit with a comma is not translated')
   const offset = cursor.takeWord('offset') ? parseExpression(cursor) : null
   return { names, distinct, items, from, where, groupBy, having, orderBy, limit, offset }
 }

@@ -5,7 +5,9 @@ export function refuse(reason: string): never {
   throw new SenseiError('EXPRESSION_REFUSED', reason)
 }
 
-export type Attempt<T> = { readonly value: T; readonly reason: null } | { readonly value: null; readonly reason: string }
+export type Attempt<T> =
+  | { readonly value: T; readonly reason: null }
+  | { readonly value: null; readonly reason: string }
 
 /** Runs a translation; a refusal becomes its reason, anything else stays an error. */
 export function attempt<T>(translate: () => T): Attempt<T> {

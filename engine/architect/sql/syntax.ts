@@ -6,9 +6,24 @@ export type Expression =
   | { readonly kind: 'now'; readonly part: 'timestamp' | 'date' | 'time' }
   | ColumnReference
   | { readonly kind: 'not' | 'minus' | 'plus' | 'invert'; readonly operand: Expression }
-  | { readonly kind: 'binary'; readonly operator: BinaryOperator; readonly left: Expression; readonly right: Expression }
-  | { readonly kind: 'is'; readonly negated: boolean; readonly left: Expression; readonly right: Expression }
-  | { readonly kind: 'in'; readonly negated: boolean; readonly operand: Expression; readonly items: readonly Expression[] }
+  | {
+      readonly kind: 'binary'
+      readonly operator: BinaryOperator
+      readonly left: Expression
+      readonly right: Expression
+    }
+  | {
+      readonly kind: 'is'
+      readonly negated: boolean
+      readonly left: Expression
+      readonly right: Expression
+    }
+  | {
+      readonly kind: 'in'
+      readonly negated: boolean
+      readonly operand: Expression
+      readonly items: readonly Expression[]
+    }
   | {
       readonly kind: 'between'
       readonly negated: boolean
@@ -39,7 +54,7 @@ export interface ColumnReference {
 export interface CaseExpression {
   readonly kind: 'case'
   readonly base: Expression | null
-  readonly branches: readonly { readonly when: Expression; readonly then: Expression }[]
+  readonly branches: readonly { readonly when: Expression; readonly outcome: Expression }[]
   readonly otherwise: Expression | null
 }
 
@@ -52,7 +67,22 @@ export interface Call {
 }
 
 export type BinaryOperator =
-  | 'or' | 'and' | '=' | '<>' | '<' | '<=' | '>' | '>=' | '&' | '|' | '+' | '-' | '*' | '/' | '%' | '||'
+  | 'or'
+  | 'and'
+  | '='
+  | '<>'
+  | '<'
+  | '<='
+  | '>'
+  | '>='
+  | '&'
+  | '|'
+  | '+'
+  | '-'
+  | '*'
+  | '/'
+  | '%'
+  | '||'
 
 export interface Select {
   /** The names in parentheses of `create view v (a, b)`. */

@@ -3,7 +3,16 @@ import { refuse } from './refuse.ts'
 
 export interface Token {
   /** `name` may be a keyword; `quoted` never is; `doubtful` stands in double quotes, which may mean a text. */
-  readonly kind: 'name' | 'quoted' | 'doubtful' | 'string' | 'integer' | 'real' | 'blob' | 'operator' | 'end'
+  readonly kind:
+    | 'name'
+    | 'quoted'
+    | 'doubtful'
+    | 'string'
+    | 'integer'
+    | 'real'
+    | 'blob'
+    | 'operator'
+    | 'end'
   /** The name without its quotes, the text of a string, the digits of a number, the operator. */
   readonly text: string
   readonly start: number
@@ -31,7 +40,8 @@ export function tokenize(sql: string): readonly Token[] {
   let at = 0
   while (at < sql.length) {
     const [kind, text] = match(sql, at)
-    if (kind !== 'blank') tokens.push({ kind, text: unquote(kind, text), start: at, end: at + text.length })
+    if (kind !== 'blank')
+      tokens.push({ kind, text: unquote(kind, text), start: at, end: at + text.length })
     at += text.length
   }
   tokens.push({ kind: 'end', text: '', start: at, end: at })

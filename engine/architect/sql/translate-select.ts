@@ -19,7 +19,10 @@ export interface TranslatedSelect {
   readonly distinct: boolean
 }
 
-export function translateSelect(select: Select, lookUp: (table: string) => Relation | null): TranslatedSelect {
+export function translateSelect(
+  select: Select,
+  lookUp: (table: string) => Relation | null,
+): TranslatedSelect {
   const scope = bindFrom(select.from, lookUp)
   const plain: Context = { column: scope.column, strict: false, aggregates: false }
   const grouped: Context = { ...plain, aggregates: true }
@@ -29,11 +32,15 @@ export function translateSelect(select: Select, lookUp: (table: string) => Relat
     value: shown(translate(expression, grouped), name),
   }))
   const aliases = aliasContext(grouped, items)
-  const groups = select.groupBy.map((group) => translate(positional(group, items), { ...aliases, aggregates: false }))
+  const groups = select.groupBy.map((group) =>
+    translate(positional(group, items), { ...aliases, aggregates: false }),
+  )
   checkGrouping(select, columns, groups)
   const where = select.where === null ? null : asBoolean(translate(select.where, plain))
   const having = select.having === null ? null : asBoolean(translate(select.having, aliases))
-  const order = select.orderBy.map((item) => orderPart(item, translate(orderTarget(item.expression, items), grouped), select))
+  const order = select.orderBy.map((item) =>
+    orderPart(item, translate(orderTarget(item.expression, items), grouped), select),
+  )
   const clauses = [
     scope.sql === '' ? '' : `from ${scope.sql}`,
     where === null ? '' : `where ${where}`,
@@ -42,7 +49,11 @@ export function translateSelect(select: Select, lookUp: (table: string) => Relat
     order.length === 0 ? '' : `order by ${order.join(', ')}`,
     limitClause(select),
   ]
-  return { columns, tail: clauses.filter((clause) => clause !== '').join(' '), distinct: select.distinct }
+  return {
+    columns,
+    tail: clauses.filter((clause) => clause !== '').join(' '),
+    distinct: select.distinct,
+  }
 }
 
 interface NamedItem {
@@ -62,7 +73,8 @@ function expand(item: SelectItem, scope: Scope): readonly NamedItem[] {
 
 /** SQLite's names for a view's columns. */
 function named(items: readonly NamedItem[], names: readonly string[] | null) {
-  if (names !== null && names.length !== items.length) return refuse('it names another number of columns than it has')
+  if (names !== null && names.length !== items.length)
+    return refuse('it names another number of columns than it has')
   const taken = new Set<string>()
   return items.map(({ expression, alias, text }, at) => {
     const name = names?.[at] ?? alias ?? (expression.kind === 'column' ? expression.name : text)
@@ -85,7 +97,10 @@ function aliasContext(context: Context, items: readonly NamedItem[]): Context {
     column: (table, name, doubtful) => {
       const { value, reason } = attempt(() => context.column(table, name, doubtful))
       if (value !== null) return value
-      const alias = table === null ? items.find((item) => item.alias?.toLowerCase() === name.toLowerCase()) : undefined
+      const alias =
+        table === null
+          ? items.find((item) => item.alias?.toLowerCase() === name.toLowerCase())
+          : undefined
       return alias === undefined ? refuse(reason) : translate(alias.expression, context)
     },
   }
@@ -93,18 +108,26 @@ function aliasContext(context: Context, items: readonly NamedItem[]): Context {
 
 function positional(expression: Expression, items: readonly NamedItem[]): Expression {
   if (expression.kind !== 'integer') return expression
-  return items[Number(expression.text) - 1]?.expression ?? refuse('it groups or orders by a column that it has not')
+  return (
+    items[Number(expression.text) - 1]?.expression ??
+    refuse('it groups or orders by a column that it has not')
+  )
 }
 
 /** `order by` prefers the columns of the result. */
 function orderTarget(expression: Expression, items: readonly NamedItem[]): Expression {
-  if (expression.kind !== 'column' || expression.table !== null) return positional(expression, items)
+  if (expression.kind !== 'column' || expression.table !== null)
+    return positional(expression, items)
   const name = expression.name.toLowerCase()
   return items.find((item) => item.alias?.toLowerCase() === name)?.expression ?? expression
 }
 
 /** SQLite picks some row's value for a column that is neither grouped nor aggregated; PostgreSQL refuses it. */
-function checkGrouping(select: Select, columns: readonly OutputColumn[], groups: readonly Value[]): void {
+function checkGrouping(
+  select: Select,
+  columns: readonly OutputColumn[],
+  groups: readonly Value[],
+): void {
   for (const group of groups) {
     if (!isBinary(group) || ['json', 'other', 'float'].includes(group.kind)) {
       refuse(`it groups by a ${group.kind} that PostgreSQL groups in another way`)
@@ -113,12 +136,15 @@ function checkGrouping(select: Select, columns: readonly OutputColumn[], groups:
   if (select.distinct) {
     for (const { value } of columns) {
       if (!isBinary(value) || ['json', 'float'].includes(value.kind)) {
-        refuse(`it wants distinct values of a ${value.kind} that PostgreSQL tells apart in another way`)
+        refuse(
+          `it wants distinct values of a ${value.kind} that PostgreSQL tells apart in another way`,
+        )
       }
     }
   }
   const sqls = new Set(groups.map((group) => group.sql))
-  const aggregating = groups.length > 0 || columns.some(({ value }) => value.aggregated && isAggregateSql(value))
+  const aggregating =
+    groups.length > 0 || columns.some(({ value }) => value.aggregated && isAggregateSql(value))
   if (!aggregating && select.having === null) return
   for (const { name, value } of columns) {
     if (!value.aggregated && !sqls.has(value.sql)) refuse(`it shows ${name} without grouping by it`)
@@ -135,7 +161,10 @@ function orderPart(item: Select['orderBy'][number], target: Value, select: Selec
     return refuse(`it orders under the collation ${target.collation}`)
   }
   if (select.distinct && target.kind === 'text') return refuse('it orders distinct texts')
-  const text = target.collation === 'NOCASE' && target.kind === 'text' ? `lower(${target.sql} collate "C")` : `${target.sql} collate "C"`
+  const text =
+    target.collation === 'NOCASE' && target.kind === 'text'
+      ? `lower(${target.sql} collate "C")`
+      : `${target.sql} collate "C"`
   const sql = target.kind === 'text' ? text : target.sql
   // SQLite counts NULL as the smallest value, PostgreSQL as the largest.
   const nulls = item.nulls ?? (item.descending ? 'last' : 'first')
@@ -144,7 +173,10 @@ function orderPart(item: Select['orderBy'][number], target: Value, select: Selec
 
 function limitClause(select: Select): string {
   const parts: string[] = []
-  for (const [word, expression] of [['limit', select.limit], ['offset', select.offset]] as const) {
+  for (const [word, expression] of [
+    ['limit', select.limit],
+    ['offset', select.offset],
+  ] as const) {
     if (expression === null) continue
     if (expression.kind !== 'integer') return refuse(`its ${word} is not written out`)
     if (select.orderBy.length === 0) return refuse('it limits rows that have no order')
@@ -154,8 +186,12 @@ function limitClause(select: Select): string {
 }
 
 /** The list of columns with the names that they get. */
-export function selectList(columns: readonly { readonly target: string; readonly value: Value }[]): string {
-  return columns.map(({ target, value }) => `${outputSql(value)} as ${quoteIdent(target)}`).join(', ')
+export function selectList(
+  columns: readonly { readonly target: string; readonly value: Value }[],
+): string {
+  return columns
+    .map(({ target, value }) => `${outputSql(value)} as ${quoteIdent(target)}`)
+    .join(', ')
 }
 
 /** An untyped literal gets the type that its kind says. */

@@ -11,7 +11,16 @@ import { callFunction, NULL, unify } from './functions.ts'
 import { parseExpression } from './parse-expression.ts'
 import { refuse } from './refuse.ts'
 import type { CaseExpression, Expression } from './syntax.ts'
-import { asBoolean, asNumber, asText, type Context, literal, textLiteral, type Value, value } from './value.ts'
+import {
+  asBoolean,
+  asNumber,
+  asText,
+  type Context,
+  literal,
+  textLiteral,
+  type Value,
+  value,
+} from './value.ts'
 
 const INTEGER_MAX = 2n ** 63n - 1n
 
@@ -66,8 +75,12 @@ export function translate(expression: Expression, context: Context): Value {
     case 'collate':
       return collate(to(expression.operand), expression.collation)
     case 'call':
-      if (isAggregate(expression)) return callAggregate(expression, context)
-      if (expression.star || expression.distinct) return refuse(`${expression.name} is used in a way that is not translated`)
+      if (isAggregate(expression)) {
+        const inner: Context = { ...context, aggregates: false }
+        return callAggregate(expression, context, (argument) => translate(argument, inner))
+      }
+      if (expression.star || expression.distinct)
+        return refuse(`${expression.name} is used in a way that is not translated`)
       return callFunction(expression.name, expression.args.map(to), context)
   }
 }
@@ -145,7 +158,11 @@ function among(operand: Value, items: readonly Value[], negated: boolean, contex
   return condition(negated ? `(not (${equal}))` : `(${equal})`, [operand, ...items])
 }
 
-function between(expression: Extract<Expression, { kind: 'between' }>, to: To, context: Context): Value {
+function between(
+  expression: Extract<Expression, { kind: 'between' }>,
+  to: To,
+  context: Context,
+): Value {
   const [operand, low, high] = [to(expression.operand), to(expression.low), to(expression.high)]
   const inside = `(${compare('>=', operand, low, context).sql} and ${compare('<=', operand, high, context).sql})`
   return condition(expression.negated ? `(not ${inside})` : inside, [operand, low, high])
@@ -154,11 +171,18 @@ function between(expression: Extract<Expression, { kind: 'between' }>, to: To, c
 /** SQLite's LIKE folds ASCII letters on both sides and has no escape character unless one is given. */
 function like(expression: Extract<Expression, { kind: 'like' }>, to: To): Value {
   const [operand, pattern] = [asText(to(expression.operand)), asText(to(expression.pattern))]
-  const escape = expression.escape === null ? '' : (to(expression.escape).literal ?? refuse('its escape is no literal'))
-  if (escape.length > 1 || /[A-Za-z%_]/.test(escape)) return refuse('its escape character is not translated')
+  const escape =
+    expression.escape === null
+      ? ''
+      : (to(expression.escape).literal ?? refuse('its escape is no literal'))
+  if (escape.length > 1 || /[A-Za-z%_]/.test(escape))
+    return refuse('its escape character is not translated')
   const folded = (text: Value): string => `lower(${text.sql} collate "C")`
   const word = expression.negated ? 'not like' : 'like'
-  return condition(`(${folded(operand)} ${word} ${folded(pattern)} escape ${quoteLiteral(escape)})`, [operand, pattern])
+  return condition(
+    `(${folded(operand)} ${word} ${folded(pattern)} escape ${quoteLiteral(escape)})`,
+    [operand, pattern],
+  )
 }
 
 function cases(expression: CaseExpression, to: To, context: Context): Value {
@@ -166,13 +190,20 @@ function cases(expression: CaseExpression, to: To, context: Context): Value {
   const whens = expression.branches.map(({ when }) =>
     base === null ? asBoolean(to(when)) : compare('=', base, to(when), context).sql,
   )
-  const outcomes = [...expression.branches.map(({ then }) => then), expression.otherwise ?? { kind: 'null' as const }]
+  const outcomes = [
+    ...expression.branches.map(({ outcome }) => outcome),
+    expression.otherwise ?? { kind: 'null' as const },
+  ]
   const values = outcomes.map(to)
   const { kind, sqls } = unify(values)
   if (kind === 'null') return NULL
   const branches = whens.map((when, at) => `when ${when} then ${sqls[at]}`).join(' ')
   const tested = expression.branches.map(({ when }) => to(when))
-  return value(`(case ${branches} else ${sqls.at(-1)} end)`, kind, [...values, ...tested, ...(base === null ? [] : [base])])
+  return value(`(case ${branches} else ${sqls.at(-1)} end)`, kind, [
+    ...values,
+    ...tested,
+    ...(base === null ? [] : [base]),
+  ])
 }
 
 function cast(operand: Value, type: string, context: Context): Value {
@@ -189,12 +220,14 @@ function cast(operand: Value, type: string, context: Context): Value {
 function castToInteger(operand: Value, context: Context): Value {
   const number = asNumber(operand)
   if (number.kind === 'integer') return number
-  if (context.strict && number.kind === 'float') return refuse('a cast of a floating point number may leave the range')
+  if (context.strict && number.kind === 'float')
+    return refuse('a cast of a floating point number may leave the range')
   return value(`trunc(${number.sql})::bigint`, 'integer', [number])
 }
 
 function collate(operand: Value, collation: string): Value {
   if (operand.kind !== 'text') return refuse('a collation on something that is no text')
-  if (!['BINARY', 'NOCASE'].includes(collation)) return refuse(`the collation ${collation} has no equal in PostgreSQL`)
+  if (!['BINARY', 'NOCASE'].includes(collation))
+    return refuse(`the collation ${collation} has no equal in PostgreSQL`)
   return { ...operand, collation, collated: true }
 }

@@ -6,12 +6,20 @@ import { aColumn, blobs, integers, mixed, nothing, reals, texts, withNulls } fro
 
 const FREE = { notNull: false, inKey: false, indexed: false }
 
-function decide(declared: string, profile: ColumnProfile, use: Partial<typeof FREE> = {}): Decision {
+function decide(
+  declared: string,
+  profile: ColumnProfile,
+  use: Partial<typeof FREE> = {},
+): Decision {
   return decideColumn(aColumn('c', declared, profile), { ...FREE, ...use })
 }
 
 /** All values dates, in these numbers of each format. */
-function dates(formats: Partial<Record<TextFormat, number>>, dateless = 0, total?: number): ColumnProfile {
+function dates(
+  formats: Partial<Record<TextFormat, number>>,
+  dateless = 0,
+  total?: number,
+): ColumnProfile {
   const count = total ?? Object.values(formats).reduce((sum, each) => sum + each, dateless)
   return texts(count, { formats, dateless })
 }
@@ -36,7 +44,11 @@ const cases: readonly (readonly [string, ColumnProfile, string])[] = [
   ['DECIMAL(5,2)', integers(100, { max: '1000' }), 'numeric decimal converted'],
   ['', mixed(integers(), reals()), 'numeric decimal converted'],
   ['', mixed(integers(), reals(5, { roundTrips: 4 })), 'double precision real converted'],
-  ['', mixed(integers(5, { max: '9007199254740993' }), reals(5, { roundTrips: 4 })), 'numeric decimal converted'],
+  [
+    '',
+    mixed(integers(5, { max: '9007199254740993' }), reals(5, { roundTrips: 4 })),
+    'numeric decimal converted',
+  ],
   ['TEXT', texts(), 'text text exact'],
   ['VARCHAR(10)', texts(100, { bytesMax: 500 }), 'text text exact'],
   ['BLOB', blobs(), 'bytea bytes exact'],
@@ -80,18 +92,84 @@ test('a NULL is no value: it decides nothing', () => {
 })
 
 describe('losses name their rule and count their rows exactly', () => {
-  const losing: readonly (readonly [string, string, ColumnProfile, string, readonly (readonly [string, number])[]])[] = [
-    ['bad input 26: a text in a column of integers', 'INTEGER', mixed(integers(98), texts(2)), 'text', [['mixed-to-text', 98]]],
-    ['bad input 26: a blob in a column of texts', 'TEXT', mixed(texts(98), blobs(2)), 'text', [['mixed-to-text', 2]]],
-    ['a text in a column of blobs', 'BLOB', mixed(texts(2), blobs(98)), 'bytea', [['mixed-to-bytes', 2]]],
+  const losing: readonly (readonly [
+    string,
+    string,
+    ColumnProfile,
+    string,
+    readonly (readonly [string, number])[],
+  ])[] = [
+    [
+      'bad input 26: a text in a column of integers',
+      'INTEGER',
+      mixed(integers(98), texts(2)),
+      'text',
+      [['mixed-to-text', 98]],
+    ],
+    [
+      'bad input 26: a blob in a column of texts',
+      'TEXT',
+      mixed(texts(98), blobs(2)),
+      'text',
+      [['mixed-to-text', 2]],
+    ],
+    [
+      'a text in a column of blobs',
+      'BLOB',
+      mixed(texts(2), blobs(98)),
+      'bytea',
+      [['mixed-to-bytes', 2]],
+    ],
     ['bad input 1: NUL in text', 'TEXT', texts(100, { nul: 3 }), 'text', [['strip-nul', 3]]],
-    ['bad input 4: invalid UTF-8', 'TEXT', texts(100, { invalidUtf8: 4 }), 'text', [['replace-invalid-utf8', 4]]],
-    ['bad input 5: an overlong form is invalid UTF-8', 'TEXT', texts(1, { invalidUtf8: 1 }), 'text', [['replace-invalid-utf8', 1]]],
-    ['NUL and invalid UTF-8 in one column keep every byte', 'TEXT', texts(100, { nul: 1, invalidUtf8: 1 }), 'bytea', [['mixed-to-bytes', 100]]],
-    ['bad input 10: 2023-02-30 in a DATE', 'DATE', dates({ 'date-iso': 97 }, 3), 'date', [['invalid-date-to-null', 3]]],
-    ['an offset that is not kept', 'DATETIME', texts(100, { formats: { 'timestamp-zone': 100 }, dateless: 0, timestampsUtc: 60 }), 'timestamptz', [['timestamp-offset', 40]]],
-    ['dates in several formats', 'DATE', dates({ 'date-iso': 60, 'date-dmy-dot': 30, 'date-ymd-slash': 10 }), 'date', [['date-formats-unified', 40]]],
-    ['days among moments', 'DATETIME', dates({ 'timestamp-iso': 90, 'date-iso': 10 }), 'timestamp', [['date-formats-unified', 10]]],
+    [
+      'bad input 4: invalid UTF-8',
+      'TEXT',
+      texts(100, { invalidUtf8: 4 }),
+      'text',
+      [['replace-invalid-utf8', 4]],
+    ],
+    [
+      'bad input 5: an overlong form is invalid UTF-8',
+      'TEXT',
+      texts(1, { invalidUtf8: 1 }),
+      'text',
+      [['replace-invalid-utf8', 1]],
+    ],
+    [
+      'NUL and invalid UTF-8 in one column keep every byte',
+      'TEXT',
+      texts(100, { nul: 1, invalidUtf8: 1 }),
+      'bytea',
+      [['mixed-to-bytes', 100]],
+    ],
+    [
+      'bad input 10: 2023-02-30 in a DATE',
+      'DATE',
+      dates({ 'date-iso': 97 }, 3),
+      'date',
+      [['invalid-date-to-null', 3]],
+    ],
+    [
+      'an offset that is not kept',
+      'DATETIME',
+      texts(100, { formats: { 'timestamp-zone': 100 }, dateless: 0, timestampsUtc: 60 }),
+      'timestamptz',
+      [['timestamp-offset', 40]],
+    ],
+    [
+      'dates in several formats',
+      'DATE',
+      dates({ 'date-iso': 60, 'date-dmy-dot': 30, 'date-ymd-slash': 10 }),
+      'date',
+      [['date-formats-unified', 40]],
+    ],
+    [
+      'days among moments',
+      'DATETIME',
+      dates({ 'timestamp-iso': 90, 'date-iso': 10 }),
+      'timestamp',
+      [['date-formats-unified', 10]],
+    ],
   ]
   test.each(losing)('%s', (_, declared, profile, type, losses) => {
     const decision = decide(declared, profile)
@@ -102,21 +180,105 @@ describe('losses name their rule and count their rows exactly', () => {
 })
 
 describe('what cannot be decided stays as it is, with a finding', () => {
-  const kept: readonly (readonly [string, string, ColumnProfile, Partial<typeof FREE>, string, string])[] = [
-    ['bad input 24: TINYINT(1) = 127', 'TINYINT(1)', integers(100, { zeroOrOne: 99, max: '127' }), {}, 'bigint', 'boolean-out-of-range'],
-    ['a day that may be a month', 'DATE', dates({ 'date-dmy-slash': 5, 'date-mdy-slash': 5 }, 0, 5), {}, 'text', 'date-order-ambiguous'],
-    ['both orders in one column', 'DATE', dates({ 'date-dmy-slash': 4, 'date-mdy-slash': 4 }, 0, 5), {}, 'text', 'date-order-ambiguous'],
-    ['invalid dates where NULL is not allowed', 'DATE', dates({ 'date-iso': 97 }, 3), { notNull: true }, 'text', 'date-kept-as-text'],
+  const kept: readonly (readonly [
+    string,
+    string,
+    ColumnProfile,
+    Partial<typeof FREE>,
+    string,
+    string,
+  ])[] = [
+    [
+      'bad input 24: TINYINT(1) = 127',
+      'TINYINT(1)',
+      integers(100, { zeroOrOne: 99, max: '127' }),
+      {},
+      'bigint',
+      'boolean-out-of-range',
+    ],
+    [
+      'a day that may be a month',
+      'DATE',
+      dates({ 'date-dmy-slash': 5, 'date-mdy-slash': 5 }, 0, 5),
+      {},
+      'text',
+      'date-order-ambiguous',
+    ],
+    [
+      'both orders in one column',
+      'DATE',
+      dates({ 'date-dmy-slash': 4, 'date-mdy-slash': 4 }, 0, 5),
+      {},
+      'text',
+      'date-order-ambiguous',
+    ],
+    [
+      'invalid dates where NULL is not allowed',
+      'DATE',
+      dates({ 'date-iso': 97 }, 3),
+      { notNull: true },
+      'text',
+      'date-kept-as-text',
+    ],
     ['mostly no dates', 'DATE', dates({ 'date-iso': 3 }, 97), {}, 'text', 'date-kept-as-text'],
     ['no date at all', 'DATE', dates({}, 100), {}, 'text', 'date-kept-as-text'],
-    ['moments with and without a zone', 'DATETIME', dates({ 'timestamp-iso': 50, 'timestamp-zone': 50 }), {}, 'text', 'date-kept-as-text'],
-    ['two spellings of a date under a key', 'DATE', dates({ 'date-iso': 50, 'date-dmy-dot': 50 }), { inKey: true }, 'text', 'date-kept-as-text'],
-    ['bad input 12: infinity is no date of the calendar', 'DATE', dates({ 'date-iso': 9 }, 91), {}, 'text', 'date-kept-as-text'],
+    [
+      'moments with and without a zone',
+      'DATETIME',
+      dates({ 'timestamp-iso': 50, 'timestamp-zone': 50 }),
+      {},
+      'text',
+      'date-kept-as-text',
+    ],
+    [
+      'two spellings of a date under a key',
+      'DATE',
+      dates({ 'date-iso': 50, 'date-dmy-dot': 50 }),
+      { inKey: true },
+      'text',
+      'date-kept-as-text',
+    ],
+    [
+      'bad input 12: infinity is no date of the calendar',
+      'DATE',
+      dates({ 'date-iso': 9 }, 91),
+      {},
+      'text',
+      'date-kept-as-text',
+    ],
     ['numbers in a DATE', 'DATE', integers(), {}, 'bigint', 'date-as-number'],
-    ['bad input 32, 33: JSON that jsonb would change', 'JSONB', texts(9, { formats: { json: 9 }, jsonbUnfit: 1 }), {}, 'json', 'json-kept-as-written'],
-    ['a JSON column with other texts', 'JSON', texts(9, { formats: { json: 8 } }), {}, 'text', 'json-kept-as-text'],
-    ['decimals that are doubles', 'DECIMAL(10,2)', reals(9, { roundTrips: 8 }), {}, 'double precision', 'decimal-kept-as-double'],
-    ['bad input 19: an infinity among decimals', 'DECIMAL(10,2)', reals(9, { infinite: 1 }), {}, 'double precision', 'decimal-kept-as-double'],
+    [
+      'bad input 32, 33: JSON that jsonb would change',
+      'JSONB',
+      texts(9, { formats: { json: 9 }, jsonbUnfit: 1 }),
+      {},
+      'json',
+      'json-kept-as-written',
+    ],
+    [
+      'a JSON column with other texts',
+      'JSON',
+      texts(9, { formats: { json: 8 } }),
+      {},
+      'text',
+      'json-kept-as-text',
+    ],
+    [
+      'decimals that are doubles',
+      'DECIMAL(10,2)',
+      reals(9, { roundTrips: 8 }),
+      {},
+      'double precision',
+      'decimal-kept-as-double',
+    ],
+    [
+      'bad input 19: an infinity among decimals',
+      'DECIMAL(10,2)',
+      reals(9, { infinite: 1 }),
+      {},
+      'double precision',
+      'decimal-kept-as-double',
+    ],
   ]
   test.each(kept)('%s', (_, declared, profile, use, type, code) => {
     const decision = decide(declared, profile, use)

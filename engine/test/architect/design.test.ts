@@ -20,7 +20,11 @@ import {
   withNulls,
 } from './surveys.ts'
 
-function planOf(tables: readonly SurveyTable[], objects: readonly SurveyObject[] = [], append = false): Plan {
+function planOf(
+  tables: readonly SurveyTable[],
+  objects: readonly SurveyObject[] = [],
+  append = false,
+): Plan {
   const plan = design(aSurvey(tables, objects), { schema: 'public', append })
   expect(() => checkPlan(JSON.parse(JSON.stringify(plan)))).not.toThrow()
   return plan
@@ -37,7 +41,11 @@ describe('keys', () => {
   test('INTEGER PRIMARY KEY becomes an identity that goes on after what was ever handed out', () => {
     const table = idTable('a', [], { autoincrement: { column: 'id', next: '501' } })
     const plan = only(planOf([table]).tables)
-    expect(plan.columns[0]).toMatchObject({ type: 'bigint', nullable: false, identity: { next: '501' } })
+    expect(plan.columns[0]).toMatchObject({
+      type: 'bigint',
+      nullable: false,
+      identity: { next: '501' },
+    })
     expect(plan.primary_key).toEqual({ name: 'a_pkey', columns: ['id'] })
     expect(plan.key).toEqual(['id'])
   })
@@ -54,46 +62,73 @@ describe('keys', () => {
   })
 
   test('bad input 46: NULLs in a primary key make it a unique constraint beside a key of our own', () => {
-    const table = aTable('a', [aColumn('code', 'TEXT', withNulls(texts(), 2)), aColumn('sensei_row_id', 'INT', integers())], {
-      primaryKey: aKey(['code'], { rowsWithNull: 2 }),
-    })
+    const table = aTable(
+      'a',
+      [aColumn('code', 'TEXT', withNulls(texts(), 2)), aColumn('sensei_row_id', 'INT', integers())],
+      {
+        primaryKey: aKey(['code'], { rowsWithNull: 2 }),
+      },
+    )
     const plan = planOf([table])
     const mapped = only(plan.tables)
     expect(mapped.primary_key?.columns).toEqual(['sensei_row_id_'])
     expect(mapped.uniques).toEqual([{ name: 'a_code_key', columns: ['code'] }])
-    expect(mapped.columns.at(-1)).toMatchObject({ source: null, target: 'sensei_row_id_', identity: { next: '1' } })
+    expect(mapped.columns.at(-1)).toMatchObject({
+      source: null,
+      target: 'sensei_row_id_',
+      identity: { next: '1' },
+    })
     expect(mapped.columns[0]?.nullable).toBe(true)
     expect(mapped.key).toBeNull()
     expect(plan.converted.map((each) => each.kind)).toContain('primary key')
   })
 
   test('without a primary key the first unique key without NULLs tells rows apart', () => {
-    const columns = [aColumn('a', 'TEXT', texts()), aColumn('b', 'TEXT', texts(), { notNull: true })]
+    const columns = [
+      aColumn('a', 'TEXT', texts()),
+      aColumn('b', 'TEXT', texts(), { notNull: true }),
+    ]
     const table = aTable('t', columns, { uniques: [aKey(['a']), aKey(['b'])] })
     expect(only(planOf([table]).tables)).toMatchObject({ key: ['b'], primary_key: null })
   })
 
   test('bad input 62: a unique key under NOCASE keeps refusing what it refused', () => {
     const email = aColumn('email', 'TEXT', texts(), { collation: 'NOCASE', notNull: true })
-    const plan = planOf([idTable('u', [email], { uniques: [aKey(['email'], { collations: ['NOCASE'] })] })])
+    const plan = planOf([
+      idTable('u', [email], { uniques: [aKey(['email'], { collations: ['NOCASE'] })] }),
+    ])
     expect(only(plan.tables).indexes).toEqual([
       { name: 'u_email_folded', unique: true, parts: ['lower("email" collate "C")'], where: null },
     ])
     expect(only(plan.tables).uniques).toHaveLength(1)
-    expect(plan.findings).toContainEqual(expect.objectContaining({ code: 'collation', table: 'u', column: 'email' }))
+    expect(plan.findings).toContainEqual(
+      expect.objectContaining({ code: 'collation', table: 'u', column: 'email' }),
+    )
   })
 
   test('bad input 31: a unique key longer than an index entry is refused before anything is copied', () => {
     const long = aColumn('long', 'TEXT', texts(5, { bytesMax: 2705 }))
-    const plan = planOf([idTable('t', [long], { uniques: [aKey(['long'])], indexes: [anIndex('by_long', ['long'])] })])
+    const plan = planOf([
+      idTable('t', [long], { uniques: [aKey(['long'])], indexes: [anIndex('by_long', ['long'])] }),
+    ])
     expect(only(plan.tables)).toMatchObject({ uniques: [], indexes: [] })
-    expect(plan.skipped.map(({ kind, reason }) => [kind, /2705 bytes/.test(reason)])).toEqual([['index', true], ['unique', true]])
+    expect(plan.skipped.map(({ kind, reason }) => [kind, /2705 bytes/.test(reason)])).toEqual([
+      ['index', true],
+      ['unique', true],
+    ])
   })
 })
 
 describe('names', () => {
   const columnNames = (...names: readonly string[]): readonly string[] =>
-    only(planOf([aTable('t', names.map((name) => aColumn(name, 'TEXT', texts())))]).tables).columns.map((each) => each.target)
+    only(
+      planOf([
+        aTable(
+          't',
+          names.map((name) => aColumn(name, 'TEXT', texts())),
+        ),
+      ]).tables,
+    ).columns.map((each) => each.target)
 
   test('bad input 35: names beyond 63 bytes are cut alike in every run and stay apart', () => {
     const long = 'x'.repeat(70)
@@ -120,7 +155,13 @@ describe('names', () => {
   })
 
   test('bad input 42: the names of system columns are mapped', () => {
-    expect(columnNames('ctid', 'xmin', 'tableoid', 'oid', 'CTID')).toEqual(['ctid_', 'xmin_', 'tableoid_', 'oid', 'CTID'])
+    expect(columnNames('ctid', 'xmin', 'tableoid', 'oid', 'CTID')).toEqual([
+      'ctid_',
+      'xmin_',
+      'tableoid_',
+      'oid',
+      'CTID',
+    ])
     const targets = columnNames('ctid', 'ctid_')
     expect(targets[1]).toBe('ctid_')
     expect(new Set(targets).size).toBe(2)
@@ -134,28 +175,44 @@ describe('names', () => {
 
   test('tables, indexes and constraints of PostgreSQL share one namespace', () => {
     const plan = planOf([
-      idTable('a', [aColumn('b', 'TEXT', texts())], { indexes: [anIndex('a_pkey', ['b']), anIndex('c', ['b'])] }),
+      idTable('a', [aColumn('b', 'TEXT', texts())], {
+        indexes: [anIndex('a_pkey', ['b']), anIndex('c', ['b'])],
+      }),
       idTable('c', []),
     ])
-    const names = plan.tables.flatMap((table) => [table.target, table.primary_key?.name, ...table.indexes.map((index) => index.name)])
+    const names = plan.tables.flatMap((table) => [
+      table.target,
+      table.primary_key?.name,
+      ...table.indexes.map((index) => index.name),
+    ])
     expect(new Set(names).size).toBe(names.length)
     expect(plan.tables.map((table) => table.target)).toEqual(['a', 'c'])
-    expect(plan.converted.filter((each) => each.kind === 'index').map((each) => each.name)).toEqual(['a_pkey', 'c'])
+    expect(plan.converted.filter((each) => each.kind === 'index').map((each) => each.name)).toEqual(
+      ['a_pkey', 'c'],
+    )
   })
 
   test('every mapped name is listed', () => {
     const plan = planOf([aTable('', [aColumn('ctid', 'TEXT', texts())])])
-    expect(plan.converted.map((each) => [each.kind, each.name])).toEqual([['column', '.ctid'], ['name', '']])
+    expect(plan.converted.map((each) => [each.kind, each.name])).toEqual([
+      ['column', '.ctid'],
+      ['name', ''],
+    ])
   })
 })
 
 describe('foreign keys', () => {
-  const parent = idTable('p', [aColumn('code', 'TEXT', texts(), { notNull: true })], { uniques: [aKey(['code'])] })
+  const parent = idTable('p', [aColumn('code', 'TEXT', texts(), { notNull: true })], {
+    uniques: [aKey(['code'])],
+  })
   const child = (key: Parameters<typeof aForeignKey>, ref = integers()): SurveyTable =>
     idTable('c', [aColumn('ref', 'INTEGER', ref)], { foreignKeys: [aForeignKey(...key)] })
 
   test('are carried with their actions', () => {
-    const plan = planOf([parent, child([['ref'], 'P', ['ID'], { onDelete: 'SET NULL', onUpdate: 'CASCADE' }])])
+    const plan = planOf([
+      parent,
+      child([['ref'], 'P', ['ID'], { onDelete: 'SET NULL', onUpdate: 'CASCADE' }]),
+    ])
     expect(plan.tables[0]?.foreign_keys).toEqual([
       {
         name: 'c_ref_fkey',
@@ -172,17 +229,25 @@ describe('foreign keys', () => {
   test('bad input 49: orphans make it NOT VALID, a declared loss with its rows', () => {
     const plan = planOf([parent, child([['ref'], 'p', ['id'], { orphans: 7, examples: ['3'] }])])
     expect(plan.tables[0]?.foreign_keys[0]?.not_valid).toBe(true)
-    expect(plan.losses).toEqual([{ rule: 'orphans-not-valid', table: 'c', column: 'c_ref_fkey', rows: 7, examples: ['3'] }])
+    expect(plan.losses).toEqual([
+      { rule: 'orphans-not-valid', table: 'c', column: 'c_ref_fkey', rows: 7, examples: ['3'] },
+    ])
   })
 
   test('bad input 49: to a missing table it is skipped with the reason', () => {
     const plan = planOf([child([['ref'], 'gone', ['id'], { orphans: null }])])
-    expect(only(plan.skipped)).toMatchObject({ kind: 'foreign key', table: 'c', reason: expect.stringContaining('gone') })
+    expect(only(plan.skipped)).toMatchObject({
+      kind: 'foreign key',
+      table: 'c',
+      reason: expect.stringContaining('gone'),
+    })
   })
 
   test('to columns that are not unique it is skipped', () => {
     const loose = idTable('p', [aColumn('code', 'INTEGER', integers())])
-    expect(only(planOf([loose, child([['ref'], 'p', ['code']])]).skipped).reason).toContain('not unique')
+    expect(only(planOf([loose, child([['ref'], 'p', ['code']])]).skipped).reason).toContain(
+      'not unique',
+    )
   })
 
   test('between types that PostgreSQL cannot compare it is skipped', () => {
@@ -191,8 +256,12 @@ describe('foreign keys', () => {
   })
 
   test('bad input 48: a table may refer to itself, and two to each other', () => {
-    const a = idTable('a', [aColumn('b', 'INT', integers())], { foreignKeys: [aForeignKey(['b'], 'b', ['id']), aForeignKey(['id'], 'a', ['id'])] })
-    const b = idTable('b', [aColumn('a', 'INT', integers())], { foreignKeys: [aForeignKey(['a'], 'a', ['id'])] })
+    const a = idTable('a', [aColumn('b', 'INT', integers())], {
+      foreignKeys: [aForeignKey(['b'], 'b', ['id']), aForeignKey(['id'], 'a', ['id'])],
+    })
+    const b = idTable('b', [aColumn('a', 'INT', integers())], {
+      foreignKeys: [aForeignKey(['a'], 'a', ['id'])],
+    })
     expect(planOf([a, b]).tables.map((table) => table.foreign_keys.length)).toEqual([2, 1])
   })
 
@@ -203,42 +272,64 @@ describe('foreign keys', () => {
 
   test('columns that it ties together get one type, whatever each alone would get', () => {
     const uuids = texts(100, { formats: { uuid: 100 } })
-    const p = aTable('p', [aColumn('id', 'TEXT', uuids, { notNull: true })], { primaryKey: aKey(['id']) })
-    const c = aTable('c', [aColumn('ref', 'TEXT', texts(100, { formats: { uuid: 99 } }))], { foreignKeys: [aForeignKey(['ref'], 'p', ['id'])] })
-    const empty = aTable('e', [aColumn('ref', 'TEXT', nothing())], { foreignKeys: [aForeignKey(['ref'], 'p', ['id'])] })
+    const p = aTable('p', [aColumn('id', 'TEXT', uuids, { notNull: true })], {
+      primaryKey: aKey(['id']),
+    })
+    const c = aTable('c', [aColumn('ref', 'TEXT', texts(100, { formats: { uuid: 99 } }))], {
+      foreignKeys: [aForeignKey(['ref'], 'p', ['id'])],
+    })
+    const empty = aTable('e', [aColumn('ref', 'TEXT', nothing())], {
+      foreignKeys: [aForeignKey(['ref'], 'p', ['id'])],
+    })
     expect(planOf([p, c]).tables.map((table) => table.columns[0]?.type)).toEqual(['text', 'text'])
-    expect(planOf([p, empty]).tables.map((table) => table.columns[0]?.type)).toEqual(['uuid', 'uuid'])
+    expect(planOf([p, empty]).tables.map((table) => table.columns[0]?.type)).toEqual([
+      'uuid',
+      'uuid',
+    ])
   })
 })
 
 describe('what SQLite computes', () => {
   const shop = (rest: Partial<SurveyTable>): SurveyTable =>
-    idTable('Product', [
-      aColumn('sku', 'TEXT', texts()),
-      aColumn('price', 'DECIMAL(10,2)', reals()),
-      aColumn('sold', 'BOOLEAN', integers(100, { zeroOrOne: 100 }), { default: '0' }),
-      aColumn('meta', 'JSON', texts(9, { formats: { json: 9 } }), { default: "'{}'" }),
-    ], rest)
+    idTable(
+      'Product',
+      [
+        aColumn('sku', 'TEXT', texts()),
+        aColumn('price', 'DECIMAL(10,2)', reals()),
+        aColumn('sold', 'BOOLEAN', integers(100, { zeroOrOne: 100 }), { default: '0' }),
+        aColumn('meta', 'JSON', texts(9, { formats: { json: 9 } }), { default: "'{}'" }),
+      ],
+      rest,
+    )
 
   test('checks are translated, and what the type refuses needs none', () => {
-    const plan = planOf([shop({ checks: [
-      { name: 'positive', expression: 'price >= 0' },
-      { name: null, expression: 'length(sku) between 1 and 20' },
-      { name: null, expression: 'json_valid(meta)' },
-      { name: null, expression: 'sold in (0, 1)' },
-      { name: null, expression: "sku glob 'A*'" },
-    ] })])
+    const plan = planOf([
+      shop({
+        checks: [
+          { name: 'positive', expression: 'price >= 0' },
+          { name: null, expression: 'length(sku) between 1 and 20' },
+          { name: null, expression: 'json_valid(meta)' },
+          { name: null, expression: 'sold in (0, 1)' },
+          { name: null, expression: "sku glob 'A*'" },
+        ],
+      }),
+    ])
     expect(only(plan.tables).checks).toEqual([
       { name: 'positive', expression: '("price" >= 0)' },
       { name: 'Product_check', expression: '((length("sku") >= 1) and (length("sku") <= 20))' },
-      { name: expect.stringMatching(/^Product_check_/), expression: '(("sold" = false) or ("sold" = true))' },
+      {
+        name: expect.stringMatching(/^Product_check_/),
+        expression: '(("sold" = false) or ("sold" = true))',
+      },
     ])
     expect(only(plan.skipped)).toMatchObject({ kind: 'check', sql: "sku glob 'A*'" })
     expect(plan.converted.map((each) => each.kind)).toContain('check')
   })
 
   test('bad input 51: generated columns are computed by the target too, or copied as values', () => {
-    const generated = (expression: string) => ({ generated: { kind: 'stored' as const, expression } })
+    const generated = (expression: string) => ({
+      generated: { kind: 'stored' as const, expression },
+    })
     const table = idTable('t', [
       aColumn('a', 'TEXT', texts()),
       aColumn('folded', 'TEXT', texts(), generated('lower(a)')),
@@ -246,7 +337,9 @@ describe('what SQLite computes', () => {
       aColumn('twice', '', texts(), generated('id * 2')),
     ])
     const plan = planOf([table])
-    expect(only(plan.tables).columns.map((column) => [column.target, column.generated, column.fidelity])).toEqual([
+    expect(
+      only(plan.tables).columns.map((column) => [column.target, column.generated, column.fidelity]),
+    ).toEqual([
       ['id', null, 'exact'],
       ['a', null, 'exact'],
       ['folded', 'lower("a" collate "C")', 'exact'],
@@ -261,7 +354,12 @@ describe('what SQLite computes', () => {
     const day = texts(9, { formats: { 'date-iso': 9 }, dateless: 0 })
     const cases: readonly (readonly [string, ReturnType<typeof texts>, string, string | null])[] = [
       ['DATETIME', moment, 'CURRENT_TIMESTAMP', "date_trunc('second', (now() at time zone 'utc'))"],
-      ['TEXT', texts(), "(datetime('now'))", "to_char((now() at time zone 'utc'), 'YYYY-MM-DD HH24:MI:SS')"],
+      [
+        'TEXT',
+        texts(),
+        "(datetime('now'))",
+        "to_char((now() at time zone 'utc'), 'YYYY-MM-DD HH24:MI:SS')",
+      ],
       ['DATE', day, "date('now')", "(now() at time zone 'utc')::date"],
       ['DATE', day, "'2024-02-01'", "date '2024-02-01'"],
       ['DATE', day, "''", null],
@@ -275,23 +373,51 @@ describe('what SQLite computes', () => {
       ['TEXT', texts(), 'null', null],
       ['TEXT', texts(), '(lower(hex(randomblob(16))))', null],
     ]
-    const columns = cases.map(([declared, profile, text], at) => aColumn(`c${at}`, declared, profile, { default: text }))
+    const columns = cases.map(([declared, profile, text], at) =>
+      aColumn(`c${at}`, declared, profile, { default: text }),
+    )
     const plan = planOf([aTable('t', columns)])
-    expect(only(plan.tables).columns.map((column) => column.default)).toEqual(cases.map(([, , , expected]) => expected))
-    expect(plan.converted.filter((each) => each.kind === 'default').map((each) => each.name)).toEqual(['t.c13', 't.c4'])
+    expect(only(plan.tables).columns.map((column) => column.default)).toEqual(
+      cases.map(([, , , expected]) => expected),
+    )
+    expect(
+      plan.converted.filter((each) => each.kind === 'default').map((each) => each.name),
+    ).toEqual(['t.c13', 't.c4'])
   })
 
   test('indexes: descending, partial, over expressions, under a collation', () => {
-    const part = (expression: string) => ({ column: null, expression, descending: false, collation: null })
-    const plan = planOf([shop({ indexes: [
-      { ...anIndex('by_price', []), parts: [{ column: 'price', expression: null, descending: true, collation: null }] },
-      anIndex('open', ['sku'], { where: 'sold = 0 and price > 1.5' }),
-      { ...anIndex('folded', []), unique: true, parts: [part('lower(sku)')] },
-      { ...anIndex('nocase', []), parts: [{ column: 'sku', expression: null, descending: false, collation: 'NOCASE' }] },
-      { ...anIndex('odd', []), parts: [part("json_extract(meta, '$.a')")] },
-      anIndex('json', ['meta']),
-    ] })])
-    expect(only(plan.tables).indexes.map(({ name, unique, parts, where }) => [name, unique, parts, where])).toEqual([
+    const part = (expression: string) => ({
+      column: null,
+      expression,
+      descending: false,
+      collation: null,
+    })
+    const plan = planOf([
+      shop({
+        indexes: [
+          {
+            ...anIndex('by_price', []),
+            parts: [{ column: 'price', expression: null, descending: true, collation: null }],
+          },
+          anIndex('open', ['sku'], { where: 'sold = 0 and price > 1.5' }),
+          { ...anIndex('folded', []), unique: true, parts: [part('lower(sku)')] },
+          {
+            ...anIndex('nocase', []),
+            parts: [{ column: 'sku', expression: null, descending: false, collation: 'NOCASE' }],
+          },
+          { ...anIndex('odd', []), parts: [part("json_extract(meta, '$.a')")] },
+          anIndex('json', ['meta']),
+        ],
+      }),
+    ])
+    expect(
+      only(plan.tables).indexes.map(({ name, unique, parts, where }) => [
+        name,
+        unique,
+        parts,
+        where,
+      ]),
+    ).toEqual([
       ['by_price', false, ['"price" desc'], null],
       ['open', false, ['"sku"'], '(("sold" = false) and ("price" > 1.5))'],
       ['folded', true, ['(lower("sku" collate "C"))'], null],
@@ -303,12 +429,19 @@ describe('what SQLite computes', () => {
 })
 
 describe('views', () => {
-  const order = idTable('order', [aColumn('status', 'TEXT', texts()), aColumn('user', 'INT', withNulls(integers(), 5)), aColumn('paid', 'BOOL', integers(9, { zeroOrOne: 9 }))])
+  const order = idTable('order', [
+    aColumn('status', 'TEXT', texts()),
+    aColumn('user', 'INT', withNulls(integers(), 5)),
+    aColumn('paid', 'BOOL', integers(9, { zeroOrOne: 9 })),
+  ])
   const user = idTable('user', [aColumn('Name', 'TEXT', texts())])
-  const viewOf = (sql: string, ...more: readonly SurveyObject[]): Plan => planOf([order, user], [anObject('view', 'v', `create view v as ${sql}`), ...more])
+  const viewOf = (sql: string, ...more: readonly SurveyObject[]): Plan =>
+    planOf([order, user], [anObject('view', 'v', `create view v as ${sql}`), ...more])
 
   test('portable ones are carried under their own column names', () => {
-    const plan = viewOf('select o.id, u.name as "Who", count(*) as n from "order" o left join user u on u.id = o.user where paid group by o.id, u.name order by 2 desc limit 5')
+    const plan = viewOf(
+      'select o.id, u.name as "Who", count(*) as n from "order" o left join user u on u.id = o.user where paid group by o.id, u.name order by 2 desc limit 5',
+    )
     expect(only(plan.views)).toEqual({
       source: 'v',
       target: 'v',
@@ -320,30 +453,54 @@ describe('views', () => {
   })
 
   test('others are listed with their text and the reason', () => {
-    const refused = ["select strftime('%Y', status) from \"order\"", 'select * from (select 1)', 'select id from "order" union select id from user', 'select status, count(*) from "order"', 'select group_concat(status) from "order"', 'select id from nowhere', 'select rowid from user', 'select id from "order", user']
+    const refused = [
+      'select strftime(\'%Y\', status) from "order"',
+      'select * from (select 1)',
+      'select id from "order" union select id from user',
+      'select status, count(*) from "order"',
+      'select group_concat(status) from "order"',
+      'select id from nowhere',
+      'select rowid from user',
+      'select id from "order", user',
+    ]
     for (const sql of refused) {
       const plan = viewOf(sql)
       expect(plan.views, sql).toEqual([])
-      expect(only(plan.skipped)).toMatchObject({ kind: 'view', name: 'v', sql: `create view v as ${sql}` })
+      expect(only(plan.skipped)).toMatchObject({
+        kind: 'view',
+        name: 'v',
+        sql: `create view v as ${sql}`,
+      })
     }
   })
 
   test('a view may read a view, in whatever order the source names them', () => {
-    const plan = viewOf('select id from z', anObject('view', 'z', 'create view z as select * from user', { reads: ['user'] }))
-    expect(plan.views).toHaveLength(1)
-    const ordered = planOf([user], [
-      anObject('view', 'a', 'create view a as select id from z', { reads: ['z'] }),
+    const plan = viewOf(
+      'select id from z',
       anObject('view', 'z', 'create view z as select * from user', { reads: ['user'] }),
-    ])
+    )
+    expect(plan.views).toHaveLength(1)
+    const ordered = planOf(
+      [user],
+      [
+        anObject('view', 'a', 'create view a as select id from z', { reads: ['z'] }),
+        anObject('view', 'z', 'create view z as select * from user', { reads: ['user'] }),
+      ],
+    )
     expect(ordered.views.map((view) => view.target)).toEqual(['z', 'a'])
   })
 
   test('bad input 56, 57: circular views and views of missing tables are findings, not loops', () => {
-    const plan = planOf([], [
-      anObject('view', 'a', 'create view a as select * from b', { reads: ['b'] }),
-      anObject('view', 'b', 'create view b as select * from a', { reads: ['a'] }),
-      anObject('view', 'c', 'create view c as select * from gone', { broken: 'no such table: gone' }),
-    ])
+    const plan = planOf(
+      [],
+      [
+        anObject('view', 'a', 'create view a as select * from b', { reads: ['b'] }),
+        anObject('view', 'b', 'create view b as select * from a', { reads: ['a'] }),
+        anObject('view', 'c', 'create view c as select * from gone', {
+          broken: 'no such table: gone',
+        }),
+      ],
+    )
     expect(plan.views).toEqual([])
     expect(plan.skipped.map((each) => each.name)).toEqual(['a', 'b', 'c'])
     expect(plan.skipped[2]?.reason).toContain('no such table: gone')
@@ -352,8 +509,13 @@ describe('views', () => {
 
 test('triggers, virtual and shadow tables are listed with their text', () => {
   const kinds = ['trigger', 'virtual table', 'shadow table', 'internal table'] as const
-  const plan = planOf([], kinds.map((kind) => anObject(kind, kind, `create ${kind}`)))
-  expect(plan.skipped.map((each) => [each.kind, each.sql])).toEqual([...kinds].sort().map((kind) => [kind, `create ${kind}`]))
+  const plan = planOf(
+    [],
+    kinds.map((kind) => anObject(kind, kind, `create ${kind}`)),
+  )
+  expect(plan.skipped.map((each) => [each.kind, each.sql])).toEqual(
+    [...kinds].sort().map((kind) => [kind, `create ${kind}`]),
+  )
   expect(plan.skipped.every((each) => each.reason !== '')).toBe(true)
 })
 
@@ -366,7 +528,10 @@ test("a framework's own tables are left out by --append only, and listed", () =>
 })
 
 test('bad input 60: a table without rows or many columns is planned like any other', () => {
-  const many = aTable('wide', Array.from({ length: 1601 }, (_, at) => aColumn(`c${at}`, 'TEXT', texts())))
+  const many = aTable(
+    'wide',
+    Array.from({ length: 1601 }, (_, at) => aColumn(`c${at}`, 'TEXT', texts())),
+  )
   expect(only(planOf([many]).tables).columns).toHaveLength(1601)
   expect(only(planOf([aTable('none', [])]).tables).columns).toEqual([])
 })
@@ -379,6 +544,9 @@ test('tables that need the exact reader are marked', () => {
     aTable('d', [aColumn('x', 'TEXT', texts()), aColumn('y', '', mixed(integers(), reals()))]),
   ]
   expect(planOf(plans).tables.map((table) => table.hostile)).toEqual([true, true, true, false])
-  const utf16 = design({ ...aSurvey([plans[3] as SurveyTable]), encoding: 'UTF-16le' }, { schema: 'public', append: false })
+  const utf16 = design(
+    { ...aSurvey([plans[3] as SurveyTable]), encoding: 'UTF-16le' },
+    { schema: 'public', append: false },
+  )
   expect(only(utf16.tables).hostile).toBe(true)
 })

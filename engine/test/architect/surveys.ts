@@ -11,7 +11,10 @@ import type {
   SurveyTable,
 } from '@sensei/core/survey'
 
-export function aSurvey(tables: readonly SurveyTable[], objects: readonly SurveyObject[] = []): Survey {
+export function aSurvey(
+  tables: readonly SurveyTable[],
+  objects: readonly SurveyObject[] = [],
+): Survey {
   return {
     engine: 'sqlite',
     version: '3.50.0',
@@ -23,7 +26,11 @@ export function aSurvey(tables: readonly SurveyTable[], objects: readonly Survey
   }
 }
 
-export function aTable(name: string, columns: readonly SurveyColumn[], rest: Partial<SurveyTable> = {}): SurveyTable {
+export function aTable(
+  name: string,
+  columns: readonly SurveyColumn[],
+  rest: Partial<SurveyTable> = {},
+): SurveyTable {
   return {
     name,
     rows: 100,
@@ -50,7 +57,16 @@ export function aColumn(
   profile: ColumnProfile = nothing(),
   rest: Partial<SurveyColumn> = {},
 ): SurveyColumn {
-  return { name, declared, notNull: false, default: null, collation: null, generated: null, profile, ...rest }
+  return {
+    name,
+    declared,
+    notNull: false,
+    default: null,
+    collation: null,
+    generated: null,
+    profile,
+    ...rest,
+  }
 }
 
 function profiled(census: Partial<Census>, rest: Partial<ColumnProfile>): ColumnProfile {
@@ -69,16 +85,25 @@ export function nothing(): ColumnProfile {
   return profiled({ null: 100 }, {})
 }
 
-export function integers(count = 100, range: Partial<NonNullable<ColumnProfile['integer']>> = {}): ColumnProfile {
+export function integers(
+  count = 100,
+  range: Partial<NonNullable<ColumnProfile['integer']>> = {},
+): ColumnProfile {
   return profiled({ integer: count }, { integer: { min: '1', max: '100', zeroOrOne: 0, ...range } })
 }
 
-export function reals(count = 100, range: Partial<NonNullable<ColumnProfile['real']>> = {}): ColumnProfile {
+export function reals(
+  count = 100,
+  range: Partial<NonNullable<ColumnProfile['real']>> = {},
+): ColumnProfile {
   const real = { roundTrips: count, scale: 2, precision: 3, infinite: 0, nan: 0, ...range }
   return profiled({ real: count }, { real })
 }
 
-export function texts(count = 100, rest: Partial<NonNullable<ColumnProfile['text']>> = {}): ColumnProfile {
+export function texts(
+  count = 100,
+  rest: Partial<NonNullable<ColumnProfile['text']>> = {},
+): ColumnProfile {
   const text = {
     bytesMax: 20,
     empty: 0,
@@ -99,8 +124,15 @@ export function blobs(count = 100, uuidSized = 0): ColumnProfile {
 
 /** Several classes in one column. */
 export function mixed(...profiles: readonly ColumnProfile[]): ColumnProfile {
-  const sum = (name: keyof Census): number => profiles.reduce((total, each) => total + each.census[name], 0)
-  const census = { null: sum('null'), integer: sum('integer'), real: sum('real'), text: sum('text'), blob: sum('blob') }
+  const sum = (name: keyof Census): number =>
+    profiles.reduce((total, each) => total + each.census[name], 0)
+  const census = {
+    null: sum('null'),
+    integer: sum('integer'),
+    real: sum('real'),
+    text: sum('text'),
+    blob: sum('blob'),
+  }
   return profiles.reduce(
     (all, each) => ({
       census,
@@ -122,8 +154,17 @@ export function aKey(columns: readonly string[], rest: Partial<SurveyKey> = {}):
   return { name: null, columns, collations: columns.map(() => null), rowsWithNull: 0, ...rest }
 }
 
-export function anIndex(name: string, columns: readonly string[], rest: Partial<SurveyIndex> = {}): SurveyIndex {
-  const parts = columns.map((column) => ({ column, expression: null, descending: false, collation: null }))
+export function anIndex(
+  name: string,
+  columns: readonly string[],
+  rest: Partial<SurveyIndex> = {},
+): SurveyIndex {
+  const parts = columns.map((column) => ({
+    column,
+    expression: null,
+    descending: false,
+    collation: null,
+  }))
   return { name, unique: false, parts, where: null, sql: `create index ${name}`, ...rest }
 }
 
@@ -146,11 +187,23 @@ export function aForeignKey(
   }
 }
 
-export function anObject(kind: SurveyObject['kind'], name: string, sql: string, rest: Partial<SurveyObject> = {}): SurveyObject {
+export function anObject(
+  kind: SurveyObject['kind'],
+  name: string,
+  sql: string,
+  rest: Partial<SurveyObject> = {},
+): SurveyObject {
   return { kind, name, table: null, sql, reads: kind === 'view' ? [] : null, broken: null, ...rest }
 }
 
 /** A table with an `id` that SQLite numbers, and one column more. */
-export function idTable(name: string, columns: readonly SurveyColumn[], rest: Partial<SurveyTable> = {}): SurveyTable {
-  return aTable(name, [aColumn('id', 'INTEGER', integers()), ...columns], { primaryKey: aKey(['id']), ...rest })
+export function idTable(
+  name: string,
+  columns: readonly SurveyColumn[],
+  rest: Partial<SurveyTable> = {},
+): SurveyTable {
+  return aTable(name, [aColumn('id', 'INTEGER', integers()), ...columns], {
+    primaryKey: aKey(['id']),
+    ...rest,
+  })
 }

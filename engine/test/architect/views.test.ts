@@ -12,13 +12,20 @@ beforeAll(async () => {
 afterAll(() => sides.close())
 
 function planOf(sql: string): Plan {
-  return design(aSurvey([TABLE], [anObject('view', 'v', `create view ${sql}`)]), { schema: 'public', append: false })
+  return design(aSurvey([TABLE], [anObject('view', 'v', `create view ${sql}`)]), {
+    schema: 'public',
+    append: false,
+  })
 }
 
 /** Numbers up to the last digits, as the validator compares them; rows sorted unless the view orders them. */
 function comparable(rows: readonly (readonly string[])[], ordered: boolean): readonly string[] {
   const lines = rows.map((row) =>
-    row.map((cell) => (cell.startsWith('number') ? `number ${Number(Number(cell.slice(7)).toPrecision(9))}` : cell)).join(' | '),
+    row
+      .map((cell) =>
+        cell.startsWith('number') ? `number ${Number(Number(cell.slice(7)).toPrecision(9))}` : cell,
+      )
+      .join(' | '),
   )
   return ordered ? lines : lines.sort()
 }
@@ -36,7 +43,7 @@ const PORTABLE = [
   'v as select sum(b), max(i) from t where b = 1',
   'v as select x.k, y.k as other from t x join t y on x.i = y.j and x.k < y.k',
   'v as select x.k, y.s from t as x left outer join t as y on y.k = x.i order by x.k',
-  'v as select x.k from t x, t y where x.k = y.k and y.d >= \'2024-01-31\'',
+  "v as select x.k from t x, t y where x.k = y.k and y.d >= '2024-01-31'",
   'v as select k, x.s from t x join t y using (k)',
   'v as select s, k from t order by s, k',
   'v as select s, k from t order by s desc, k limit 7 offset 3',
@@ -55,7 +62,9 @@ describe('carried views show in PostgreSQL what they show in SQLite', () => {
     const [view] = plan.views
     const ordered = /order by/.test(sql)
     const target = await sides.postgresRows(view?.target_sql ?? '')
-    expect(comparable(target, ordered), view?.target_sql).toEqual(comparable(sides.sqliteRows(view?.source_sql ?? ''), ordered))
+    expect(comparable(target, ordered), view?.target_sql).toEqual(
+      comparable(sides.sqliteRows(view?.source_sql ?? ''), ordered),
+    )
   })
 })
 

@@ -24,9 +24,52 @@ export const TABLE: SurveyTable = aTable('t', [
   aColumn('x', 'blob', withNulls(blobs(), 9)),
 ])
 
-const PG_TYPES = ['bigint', 'bigint', 'bigint', 'float8', 'numeric(10,2)', 'text', 'text', 'text', 'boolean', 'date', 'uuid', 'bytea']
+const PG_TYPES = [
+  'bigint',
+  'bigint',
+  'bigint',
+  'float8',
+  'numeric(10,2)',
+  'text',
+  'text',
+  'text',
+  'boolean',
+  'date',
+  'uuid',
+  'bytea',
+]
 
-const WORDS = ['', 'a', 'A', 'b', 'B', 'ab', 'aB', 'AB', 'ä', 'Ä', 'ß', 'é', 'é', 'z', 'Z', '%', '_', '\\', "it's", ' a', 'a ', '10', '9', '日本', '🙂', 'é%', 'I', 'ı', 'i']
+const WORDS = [
+  '',
+  'a',
+  'A',
+  'b',
+  'B',
+  'ab',
+  'aB',
+  'AB',
+  'ä',
+  'Ä',
+  'ß',
+  'é',
+  'é',
+  'z',
+  'Z',
+  '%',
+  '_',
+  '\\',
+  "it's",
+  ' a',
+  'a ',
+  '10',
+  '9',
+  '日本',
+  '🙂',
+  'é%',
+  'I',
+  'ı',
+  'i',
+]
 
 /** A row as SQLite stores it; dates and uuids are texts there. */
 const row = fc.tuple(
@@ -57,9 +100,14 @@ export async function bothSides(seed: number, rows: number): Promise<BothSides> 
   const database = await freshDatabase(await server(18))
   const client = new Client({ connectionString: database.url })
   await client.connect()
-  const columns = TABLE.columns.map(({ name, declared, collation }) => `${name} ${declared} ${collation === null ? '' : `collate ${collation}`}`)
+  const columns = TABLE.columns.map(
+    ({ name, declared, collation }) =>
+      `${name} ${declared} ${collation === null ? '' : `collate ${collation}`}`,
+  )
   sqlite.exec(`create table t (${columns.join(', ')})`)
-  await client.query(`create table t (${TABLE.columns.map(({ name }, at) => `${name} ${PG_TYPES[at]}`).join(', ')})`)
+  await client.query(
+    `create table t (${TABLE.columns.map(({ name }, at) => `${name} ${PG_TYPES[at]}`).join(', ')})`,
+  )
   const marks = TABLE.columns.map((_, at) => `$${at + 1}`).join(', ')
   const insert = sqlite.prepare(`insert into t values (${TABLE.columns.map(() => '?').join(', ')})`)
   for (const [at, values] of fc.sample(row, { seed, numRuns: rows }).entries()) {
@@ -67,7 +115,13 @@ export async function bothSides(seed: number, rows: number): Promise<BothSides> 
     const blob = hex === null ? null : Buffer.from(hex, 'hex')
     insert.run(at, ...(values.slice(0, -1) as (string | number | null)[]), blob)
     const flag = values[7] === null ? null : values[7] === 1
-    await client.query(`insert into t values (${marks})`, [at, ...values.slice(0, 7), flag, ...values.slice(8, -1), blob])
+    await client.query(`insert into t values (${marks})`, [
+      at,
+      ...values.slice(0, 7),
+      flag,
+      ...values.slice(8, -1),
+      blob,
+    ])
   }
   const sqliteRows = (sql: string) => {
     const statement = sqlite.prepare(sql)
@@ -76,12 +130,18 @@ export async function bothSides(seed: number, rows: number): Promise<BothSides> 
     return (statement.all() as unknown as unknown[][]).map((values) => values.map(comparable))
   }
   const postgresRows = async (sql: string) => {
-    const result = await client.query<unknown[]>({ text: sql, rowMode: 'array', types: { getTypeParser: (oid: number) => parserOf(oid) } as never })
+    const result = await client.query<unknown[]>({
+      text: sql,
+      rowMode: 'array',
+      types: { getTypeParser: (oid: number) => parserOf(oid) } as never,
+    })
     return result.rows.map((values) => values.map(comparable))
   }
   return {
-    inSqlite: (expressions) => sqliteRows(`select ${expressions.map((sql) => `(${sql})`).join(', ')} from t order by t.k`),
-    inPostgres: (expressions) => postgresRows(`select ${expressions.join(', ')} from t order by t.k`),
+    inSqlite: (expressions) =>
+      sqliteRows(`select ${expressions.map((sql) => `(${sql})`).join(', ')} from t order by t.k`),
+    inPostgres: (expressions) =>
+      postgresRows(`select ${expressions.join(', ')} from t order by t.k`),
     sqliteRows,
     postgresRows,
     close: async () => {
@@ -109,5 +169,5 @@ function comparable(value: unknown): string {
   if (typeof value === 'bigint') return `number ${Number(value)}`
   if (typeof value === 'number') return `number ${value === 0 ? 0 : value}`
   if (value instanceof Uint8Array) return `bytes ${Buffer.from(value).toString('hex')}`
-  return `text ${String(value)}`
+  return `text ${value as string}`
 }
