@@ -28,29 +28,35 @@ export type Mode = 'grouped' | 'single' | 'wide'
 
 export function cellSql(table: string, column: ColumnMapping, mode: Mode): CellSql {
   const c = column.expression === undefined ? `${quoteIdent(table)}.${quoteIdent(column.source ?? '')}` : `(${column.expression})`
-  const branches: string[] = [`when 'null' then 'n'`]
-  let extra = false
-  const add = (storage: string, cell: string): void => {
-    branches.unshift(`when '${storage}' then ${cell}`)
-  }
   const finished = finishedCell(column, c)
-  for (const storage of ['integer', 'real', 'text', 'blob'] as const) {
-    if (finished?.storage === storage && (mode !== 'wide' || finished.short)) {
-      add(storage, finished.cell)
-    } else if (storage === 'integer') {
-      add(storage, `'1'||length(${c})||':'||${c}`)
-    } else if (storage === 'real') {
-      add(storage, realCell(column, c, mode))
-    } else if (mode === 'wide') {
-      add(storage, storage === 'text' ? `'5'` : `'6'`)
-    } else {
-      add(storage, `'${storage === 'text' ? 3 : 4}'||octet_length(${c})||':'||${c}`)
-    }
-    extra ||= mode === 'wide' || (mode === 'single' && storage === 'real' && takesReal(column))
-  }
+  const usual = finished?.storage ?? (takesReal(column) ? 'real' : 'text')
+  // The likeliest comes first: SQLite compares the name of the class with each in turn.
+  const classes = [usual, 'null', ...(['integer', 'text', 'real', 'blob'] as const).filter((storage) => storage !== usual)] as const
+  const branches = classes.map((storage) => {
+    const own = finished?.storage === storage && (mode !== 'wide' || finished.short)
+    return `when '${storage}' then ${own ? finished.cell : unfinishedCell(column, c, storage, mode)}`
+  })
+  const extra = mode === 'wide' || (mode === 'single' && takesReal(column))
   return {
     cell: `case typeof(${c}) ${branches.join(' ')} end`,
     extra: extra ? extraSql(c, mode) : null,
+  }
+}
+
+type Storage = 'null' | 'integer' | 'real' | 'text' | 'blob'
+
+function unfinishedCell(column: ColumnMapping, c: string, storage: Storage, mode: Mode): string {
+  switch (storage) {
+    case 'null':
+      return `'n'`
+    case 'integer':
+      return `'1'||length(${c})||':'||${c}`
+    case 'real':
+      return realCell(column, c, mode)
+    case 'text':
+      return mode === 'wide' ? `'5'` : payload('3', c)
+    case 'blob':
+      return mode === 'wide' ? `'6'` : payload('4', c)
   }
 }
 
@@ -96,12 +102,6 @@ function finishedCell(column: ColumnMapping, c: string): Finished | null {
       return { storage: 'blob', cell: payload('x', c), short: false }
     case 'json':
       return checked || type?.size != null ? null : { storage: 'text', cell: payload(type?.tag ?? 'j', c), short: false }
-    case 'date':
-      return isoOnly(column, 'date-iso') ? { storage: 'text', cell: orRaw(c, `date(${c}) = ${c}`, `'D10:'||${c}`), short: false } : null
-    case 'timestamp':
-      return isoOnly(column, 'timestamp-iso')
-        ? { storage: 'text', cell: orRaw(c, `datetime(${c}) = ${c} and octet_length(${c}) = 19`, `'T19:'||${c}`), short: false }
-        : null
     default:
       return null
   }
@@ -109,19 +109,9 @@ function finishedCell(column: ColumnMapping, c: string): Finished | null {
 
 const payload = (tag: string, c: string): string => `'${tag}'||octet_length(${c})||':'||${c}`
 
-/** The year 0 is one of SQLite's, not of PostgreSQL's; 24:00:00 and days that do not exist come back as another text. */
-function orRaw(c: string, same: string, cell: string): string {
-  return `case when ${same} and ${c} >= '0001' and substr(${c}, 12, 2) <> '24' then ${cell} else ${payload('3', c)} end`
-}
-
 function integerCell(name: string, c: string): string {
   const cell = `'i'||length(${c})||':'||${c}`
   if (name === 'int8') return cell
   const [low, high] = name === 'int2' ? [-32768, 32767] : name === 'int4' ? [-2147483648, 2147483647] : [0, 4294967295]
   return `case when ${c} between ${low} and ${high} then ${cell} else '!' end`
-}
-
-function isoOnly(column: ColumnMapping, format: string): boolean {
-  const formats = column.formats ?? [format]
-  return formats.length === 1 && formats[0] === format && canonicalType(column.type)?.size === null
 }

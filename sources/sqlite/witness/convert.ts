@@ -7,15 +7,17 @@ import { type CanonicalType, canonicalType, isComparable } from '@sensei/core/ca
 import { SenseiError } from '@sensei/core/errors'
 import type { ColumnMapping, Conversion } from '@sensei/core/plan'
 import type { TextFormat } from '@sensei/core/survey'
-import { type Decimal, decimalOfDouble, decimalOfNumber, fitted, spell, textOfReal } from './decimals.ts'
+import { type Decimal, decimalOfDouble, decimalOfNumber, fitted, spell, spelledDecimal, textOfReal } from './decimals.ts'
 import { isJson, jsonbOf } from './json.ts'
-import { instantOf, readMoment, readTime, spellDate, spellTime } from './moments.ts'
+import { instantOf, isIsoDate, isIsoTimestamp, readMoment, readTime, spellDate, spellTime } from './moments.ts'
 import { isStorable, replaceInvalid, withoutNul } from './utf.ts'
 
 /** Writes the cell, or writes nothing and returns false: the stored cell is unfit. Texts are UTF-8, or meant to be. */
 export interface Converter {
   integer(out: CellBuffer, value: bigint): boolean
   real(out: CellBuffer, value: number): boolean
+  /** The same REAL as SQLite spells it, without an exponent; null where the double itself is needed. */
+  spelled?(out: CellBuffer, digits: Uint8Array): boolean | null
   text(out: CellBuffer, bytes: Uint8Array): boolean
   blob(out: CellBuffer, bytes: Uint8Array): boolean
 }
@@ -58,18 +60,22 @@ const MAKERS: Readonly<Record<Conversion, Maker>> = {
   }),
   date: (_type, column) => {
     const formats = datesOnly(column.formats ?? ['date-iso'])
-    return fromText((out, text) => {
+    const slow = fromText((out, text) => {
       const moment = readMoment(text, formats)
       return ascii(out, 'D', moment && spellDate(moment))
     })
+    if (formats[0] !== 'date-iso') return slow
+    return { ...slow, text: (out, bytes) => (bytes.length === 10 && isIsoDate(bytes) ? cell(out, 'D', bytes) : slow.text(out, bytes)) }
   },
   timestamp: (type, column) => {
     const formats = (column.formats ?? ['timestamp-iso']).filter((format) => format !== 'timestamp-zone')
-    return fromText((out, text) => {
+    const slow = fromText((out, text) => {
       const moment = readMoment(text, formats)
       const time = moment && spellTime(moment.time, type.size)
       return ascii(out, 'T', moment && time && `${spellDate(moment)} ${time}`)
     })
+    if (!formats.includes('timestamp-iso')) return slow
+    return { ...slow, text: (out, bytes) => (isIsoTimestamp(bytes) ? cell(out, 'T', bytes) : slow.text(out, bytes)) }
   },
   timestamptz: (type, column) =>
     fromText((out, text) => {
@@ -119,13 +125,21 @@ function integerConverter(type: CanonicalType): Converter {
   }
 }
 
+const FLOAT = 'f'.charCodeAt(0)
+const HEX = Buffer.from('0123456789abcdef')
+
 function realConverter(type: CanonicalType): Converter {
   const bytes = Buffer.alloc(type.name === 'float4' ? 4 : 8)
   const real = (out: CellBuffer, value: number): boolean => {
     if (bytes.length === 8) bytes.writeDoubleBE(value)
     else if (Number.isFinite(value) && !Number.isFinite(Math.fround(value))) return false
     else bytes.writeFloatBE(value)
-    return ascii(out, 'f', bytes.toString('hex'))
+    out.header(FLOAT, 2 * bytes.length)
+    for (const byte of bytes) {
+      out.bytes[out.length++] = HEX[byte >> 4] as number
+      out.bytes[out.length++] = HEX[byte & 15] as number
+    }
+    return true
   }
   return { ...NOTHING, real, integer: (out, value) => BigInt(Number(value)) === value && real(out, Number(value)) }
 }
@@ -138,6 +152,7 @@ function decimalConverter(type: CanonicalType, mayRound: boolean): Converter {
       if (Number.isFinite(value)) return putDecimal(out, fitted(decimalOfDouble(value), type, mayRound))
       return type.size === null && ascii(out, 'd', value > 0 ? 'Infinity' : '-Infinity')
     },
+    spelled: (out, digits) => spelledDecimal(out, digits, type),
     text: (out, bytes) => {
       const text = latin1Text(bytes)
       const value = /^-?\d+(\.\d+)?$/.test(text) ? decimalOfNumber(text) : null

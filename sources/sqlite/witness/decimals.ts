@@ -1,4 +1,5 @@
 /** Decimal values as text: those of doubles, of texts and of JSON numbers, in the one form of tag `d`. */
+import type { CellBuffer } from '@sensei/core/canonical/cells'
 import type { CanonicalType } from '@sensei/core/canonical/types'
 
 /** A decimal as sign, digits before the point (none for zero) and digits behind it without zeros at the end. */
@@ -69,4 +70,28 @@ export function spell({ negative, whole, fraction }: Decimal): string {
 export function textOfReal(value: number): string {
   const text = Object.is(value, -0) ? '-0' : String(value)
   return /^-?\d+$/.test(text) ? `${text}.0` : text
+}
+
+const [TAG, MINUS, ZERO, POINT] = [0x64, 0x2d, 0x30, 0x2e] as const
+
+/**
+ * Writes the cell of a REAL from SQLite's text of it (sign, digits, a point, digits), without any number in between. Null
+ * where it has to be rounded, or where the text is another.
+ */
+export function spelledDecimal(out: CellBuffer, digits: Uint8Array, type: CanonicalType): boolean | null {
+  const point = digits.indexOf(POINT)
+  if (point < 0) return null
+  let end = digits.length
+  while (digits[end - 1] === ZERO) end -= 1
+  if (end === point + 1) end = point
+  const first = digits[0] === MINUS ? 1 : 0
+  const fraction = Math.max(0, end - point - 1)
+  const whole = digits[first] === ZERO ? 0 : point - first
+  if (whole === 0 && fraction === 0) return null
+  if (type.size !== null) {
+    const scale = type.scale ?? 0
+    if (fraction > scale || whole > type.size - scale) return null
+  }
+  out.cell(TAG, digits.subarray(0, end))
+  return true
 }

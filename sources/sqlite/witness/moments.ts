@@ -60,6 +60,40 @@ function readFormat(text: string, format: TextFormat): Moment | null {
   return { year, month, day, time, offset }
 }
 
+/** The usual way to write a date, told by its bytes alone; anything unusual is left to the formats. */
+export function isIsoDate(bytes: Uint8Array): boolean {
+  if (bytes[4] !== DASH || bytes[7] !== DASH) return false
+  const year = 100 * twoDigits(bytes, 0) + twoDigits(bytes, 2)
+  // Days up to 28 are in every month.
+  const day = twoDigits(bytes, 8)
+  const month = twoDigits(bytes, 5)
+  return day <= 28 ? year >= 1 && month >= 1 && month <= 12 && day >= 1 : exists(year, month, day)
+}
+
+/** `2024-01-31 10:20:30`, which is as PostgreSQL prints it. */
+export function isIsoTimestamp(bytes: Uint8Array): boolean {
+  return (
+    bytes.length === 19 &&
+    bytes[10] === BLANK &&
+    bytes[13] === COLON &&
+    bytes[16] === COLON &&
+    twoDigits(bytes, 11) <= 23 &&
+    twoDigits(bytes, 14) <= 59 &&
+    twoDigits(bytes, 17) <= 59 &&
+    isIsoDate(bytes)
+  )
+}
+
+const DASH = 0x2d
+const BLANK = 0x20
+const COLON = 0x3a
+
+/** NaN, which is in no range, where there are no two digits. */
+function twoDigits(bytes: Uint8Array, at: number): number {
+  const [tens, ones] = [(bytes[at] as number) - 48, (bytes[at + 1] as number) - 48]
+  return tens >= 0 && tens <= 9 && ones >= 0 && ones <= 9 ? 10 * tens + ones : Number.NaN
+}
+
 export function readTime(text: string): TimeOfDay | null {
   const match = TIME_ISO.exec(text)
   return match === null ? null : timeOf(match.slice(1))
@@ -81,7 +115,8 @@ function offsetOf(zone: string): number {
 }
 
 function exists(year: number, month: number, day: number): boolean {
-  if (year < 1 || month < 1 || month > 12 || day < 1) return false
+  // Written so that NaN, which is no digits, fails.
+  if (!(year >= 1 && month >= 1 && month <= 12 && day >= 1)) return false
   const leap = year % 4 === 0 && (year % 100 !== 0 || year % 400 === 0)
   const length = month === 2 ? (leap ? 29 : 28) : [4, 6, 9, 11].includes(month) ? 30 : 31
   return day <= length

@@ -134,7 +134,7 @@ export class Walk {
     const out = this.#out
     switch (cell[0]) {
       case CODES.spelled:
-        return converter.real(out, Number(cell.toString('latin1', 1, cell.length - 1)))
+        return converter.spelled?.(out, cell.subarray(1, -1)) ?? converter.real(out, Number(cell.toString('latin1', 1, cell.length - 1)))
       case CODES.integer:
         return converter.integer(out, BigInt(payload().toString('latin1')))
       case CODES.real:
