@@ -78,7 +78,8 @@ function columnPart(column: ColumnDraft, collation: string | null): string {
 
 function expressionPart(table: TableDraft, expression: string | null): string {
   if (expression === null) return refuse('a part of it is unknown')
-  return `(${translateExpression(expression, tableContext(table)).sql})`
+  const { sql, literal } = translateExpression(expression, tableContext(table))
+  return literal === null ? `(${sql})` : refuse('a part of it is a constant')
 }
 
 function noteCollations(

@@ -92,6 +92,8 @@ export interface BothSides {
   inPostgres(expressions: readonly string[]): Promise<readonly (readonly string[])[]>
   sqliteRows(sql: string): readonly (readonly string[])[]
   postgresRows(sql: string): Promise<readonly (readonly string[])[]>
+  /** Runs a statement in PostgreSQL and takes it back. */
+  inTransaction(sql: string): Promise<void>
   close(): Promise<void>
 }
 
@@ -144,6 +146,14 @@ export async function bothSides(seed: number, rows: number): Promise<BothSides> 
       postgresRows(`select ${expressions.join(', ')} from t order by t.k`),
     sqliteRows,
     postgresRows,
+    inTransaction: async (sql) => {
+      await client.query('begin')
+      try {
+        await client.query(sql)
+      } finally {
+        await client.query('rollback')
+      }
+    },
     close: async () => {
       sqlite.close()
       await client.end()
