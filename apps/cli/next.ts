@@ -22,6 +22,8 @@ function words(outcome: Outcome, file: string | null): string {
   if (error !== null && exitOf(outcome) === EXIT.interrupted) return `migrate --resume ${id}`
   if (tables.some(({ rowsRejected }) => rowsRejected > 0)) return `migrations rejects ${id}`
   if (state === 'failed') return `migrations retry ${id}`
+  if (outcome.verdict === 'different' || outcome.verdict === 'inconclusive')
+    return `migrations get ${id} --output json`
   if (state !== 'completed') return `migrate --resume ${id}`
   return outcome.verdict === 'not_validated'
     ? 'verify --source … --target …'

@@ -84,7 +84,7 @@ function rowsLine(tables: readonly TableOutcome[], seconds: number | null): stri
   const rejected = sum((table) => table.rowsRejected)
   const parts = [
     `${grouped(sum((table) => table.rowsTarget))} of ${grouped(sum((table) => table.rowsSource))}`,
-    `${tables.length} ${tables.length === 1 ? 'table' : 'tables'}`,
+    counted(tables.length, 'table'),
     ...(rejected > 0 ? [`${grouped(rejected)} rejected`] : []),
     ...(seconds === null ? [] : [`${seconds.toFixed(1)} s`]),
   ]
@@ -102,7 +102,10 @@ function sectionsOf(outcome: Outcome): Section[] {
     {
       title: 'Not checked',
       lines: compared
-        ? none(uncheckedLines(outcome), 'nothing')
+        ? none(
+            uncheckedLines(outcome),
+            (outcome.plan?.skipped.length ?? 0) > 0 ? 'nothing else' : 'nothing',
+          )
         : ['anything: no rows were compared'],
     },
   ].filter((section) => section.lines.length > 0)
@@ -154,7 +157,7 @@ function value(text: string | null): string {
 
 function lossLines(outcome: Outcome): string[] {
   return (outcome.plan?.losses ?? []).map(
-    (loss) => `${displayName(lossName(loss))} (${grouped(loss.rows)} rows)`,
+    (loss) => `${displayName(lossName(loss))} (${counted(loss.rows, 'row')})`,
   )
 }
 
@@ -164,13 +167,22 @@ function skippedLines(outcome: Outcome): string[] {
   for (const { kind, name } of outcome.plan?.skipped ?? []) {
     kinds.set(kind, [...(kinds.get(kind) ?? []), displayName(name)])
   }
-  return [...kinds].map(([kind, names]) => `${names.length} ${kind}: ${names.join(', ')}`)
+  return [...kinds].map(([kind, names]) => `${counted(names.length, kind)}: ${names.join(', ')}`)
 }
 
-function uncheckedLines({ verification }: Outcome): string[] {
+/** What is not carried is told already, with its reason in the plan. */
+function uncheckedLines({ plan, verification }: Outcome): string[] {
   if (verification === null) return []
+  const told = new Set(
+    plan?.skipped.flatMap(({ kind, name, table }) => [
+      `${kind} ${name}`,
+      `${kind} ${table}.${name}`,
+    ]),
+  )
   const { notChecked, mutation } = verification
-  const lines = notChecked.map(({ what, reason }) => `${displayName(what)}: ${displayName(reason)}`)
+  const lines = notChecked
+    .filter(({ what }) => !told.has(what))
+    .map(({ what, reason }) => `${displayName(what)}: ${displayName(reason)}`)
   return mutation.status === 'run'
     ? lines
     : [...lines, `self-test: ${displayName(mutation.reason ?? 'not run')}`]
@@ -202,4 +214,8 @@ function titled(title: string, text: string): string {
 /** Lines that a terminal of 80 columns makes of one. */
 function screenRows(line: string): number {
   return Math.max(1, Math.ceil(widthOf(line) / 80))
+}
+
+function counted(count: number, thing: string): string {
+  return `${grouped(count)} ${thing}${count === 1 ? '' : 's'}`
 }

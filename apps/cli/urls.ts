@@ -11,7 +11,11 @@ export function required(flag: '--source' | '--target', given: string | undefine
 }
 
 /** `env:NAME` takes the URL from that variable. A password in a flag works, with one line of warning. */
-export function urlOf(io: Pick<Io, 'env' | 'say'>, flag: '--source' | '--target', given: string): string {
+export function urlOf(
+  io: Pick<Io, 'env' | 'say'>,
+  flag: '--source' | '--target',
+  given: string,
+): string {
   if (given.startsWith('env:')) return fromEnvironment(io, flag, given.slice(4))
   if (given !== redacted(given)) {
     hideFromProcessList()

@@ -1,12 +1,14 @@
 /** One line per step, for logs and pipes. */
 import { displayName } from '@sensei/core/display'
 import type { ProgressTick } from '@sensei/core/ports/progress'
+import type { FinishPart } from '@sensei/core/ports/target'
 import type { Io } from '../io.ts'
 import { grouped } from './bars.ts'
 import { Board } from './board.ts'
 import { type ProgressFace, TITLES } from './titles.ts'
 
 const STEADY_LINE_MS = 5_000
+const PARTS: readonly FinishPart[] = ['keys', 'indexes', 'foreign keys', 'sequences', 'analyze']
 
 export class PlainFace implements ProgressFace {
   readonly #io: Io
@@ -23,9 +25,7 @@ export class PlainFace implements ProgressFace {
     this.#board.take(tick)
     this.#once(TITLES[tick.phase])
     const name = displayName(tick.table ?? '')
-    if (tick.phase === 'finish' && tick.message !== null) {
-      this.#once(`  ${name}: ${displayName(tick.message)}`)
-    }
+    if (tick.message !== null) this.#once(`  ${buildingOf(name, tick.message)}`)
     if (tick.unit === 'rows' && tick.total !== null && tick.done >= tick.total) {
       this.#once(
         `  ${name}: ${grouped(tick.done)} rows${tick.phase === 'certify' ? ' compared' : ''}`,
@@ -65,4 +65,9 @@ export class PlainFace implements ProgressFace {
     this.#lastLine = performance.now()
     this.#io.say(line)
   }
+}
+
+/** A kind of step is one line, however many tables it is done to; what happened to one object names it. */
+function buildingOf(name: string, message: string): string {
+  return PARTS.some((part) => part === message) ? message : `${name}: ${displayName(message)}`
 }

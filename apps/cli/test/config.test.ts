@@ -46,7 +46,9 @@ test('${NAME} is filled from the environment, and can never change the structure
     workers: 3,
   })
   expect(parse('source: sqlite:${EVIL}', env)).toEqual({ source: 'sqlite:x\nyes: true' })
-  expect(() => parse('source: sqlite:${GONE}')).toThrow(/\$\{GONE\} names a variable that is not set/)
+  expect(() => parse('source: sqlite:${GONE}')).toThrow(
+    /\$\{GONE\} names a variable that is not set/,
+  )
 })
 
 const bomb = [
@@ -90,5 +92,7 @@ test('bad input 80: a file of 5 GB and an endless device are refused without bei
 })
 
 test('a file that was named and is not there is a mistake; the default one may be absent', async () => {
-  await expect(readConfig('/nowhere/sensei.yaml', {})).rejects.toMatchObject({ code: 'FILE_NOT_FOUND' })
+  await expect(readConfig('/nowhere/sensei.yaml', {})).rejects.toMatchObject({
+    code: 'FILE_NOT_FOUND',
+  })
 })

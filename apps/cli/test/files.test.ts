@@ -2,7 +2,11 @@ import { expect, test } from 'vitest'
 import { queryPair } from '../files.ts'
 
 test('one text serves both sides', () => {
-  expect(queryPair('a.sql', ' select 1 \n')).toEqual({ name: 'a.sql', source: 'select 1', target: 'select 1' })
+  expect(queryPair('a.sql', ' select 1 \n')).toEqual({
+    name: 'a.sql',
+    source: 'select 1',
+    target: 'select 1',
+  })
 })
 
 test('two texts stand under the lines -- source and -- target', () => {
@@ -15,6 +19,8 @@ test('two texts stand under the lines -- source and -- target', () => {
 })
 
 test('a side without a query is refused by its name', () => {
-  expect(() => queryPair('c.sql', '-- source\nselect 1\n-- target\n')).toThrow(/no query for the target/)
+  expect(() => queryPair('c.sql', '-- source\nselect 1\n-- target\n')).toThrow(
+    /no query for the target/,
+  )
   expect(() => queryPair('d.sql', '  \n')).toThrow(/no query for the source/)
 })

@@ -11,12 +11,16 @@ test('a bar shows the name, the share, the rows, the rate and the time that is l
   )
 })
 
-test.each(['order', '注文'.repeat(20), 'o\u0301'.repeat(60), 'a'.repeat(500), '\u001b[31mred\u202e'])(
-  'the bar of %j never takes more columns than there are',
-  (table) => {
-    for (const columns of [20, 40, 77]) expect(widthOf(barLine({ ...row, table }, columns))).toBeLessThanOrEqual(columns)
-  },
-)
+test.each([
+  'order',
+  '注文'.repeat(20),
+  'o\u0301'.repeat(60),
+  'a'.repeat(500),
+  '\u001b[31mred\u202e',
+])('the bar of %j never takes more columns than there are', (table) => {
+  for (const columns of [20, 40, 77])
+    expect(widthOf(barLine({ ...row, table }, columns))).toBeLessThanOrEqual(columns)
+})
 
 test('bad input 39: a name cannot send escape sequences through a bar', () => {
   const line = barLine({ ...row, table: '\u001b]0;x\u0007\nno' }, 77)
@@ -30,7 +34,12 @@ test('the time that is left is told in minutes and hours', () => {
 })
 
 test('rates are short', () => {
-  expect([short(950), short(9_500), short(95_000), short(1_950_000)]).toEqual(['950', '9,500', '95k', '1.9M'])
+  expect([short(950), short(9_500), short(95_000), short(1_950_000)]).toEqual([
+    '950',
+    '9,500',
+    '95k',
+    '1.9M',
+  ])
 })
 
 test('texts are cut by columns, not by characters', () => {
