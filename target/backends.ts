@@ -4,7 +4,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { SenseiError } from '@sensei/core/errors'
-import { sqlstate } from './refusal.ts'
+import { sqlstate, targetError } from './refusal.ts'
 import { type Backend, Session } from './session.ts'
 import type { ConnectionSettings } from './settings.ts'
 
@@ -99,7 +99,7 @@ async function watch(session: Session, options: Clearing, done: AbortSignal): Pr
   } catch (error) {
     // Whoever waits has to stop waiting: the blocker stays.
     await side.query('select pg_cancel_backend($1)', [session.backend.pid]).catch(() => undefined)
-    throw error
+    throw targetError(error, 'waiting for another writer')
   } finally {
     await side.close()
   }

@@ -22,6 +22,7 @@ export async function patchRows(
   // A parent that is deleted and written again would take its children along, or be refused because of them.
   await session.query(`set local lock_timeout = '60s'`)
   await dropForeignKeys(session, run, quoteQualified(request.schema, request.table.target))
+  await forgetWhatFollows(session, run, request.table)
   await deleteRows(session, request)
   let rejected = 0
   const unfit: { ordinal: number; column: string; reason: string }[] = []
@@ -46,6 +47,15 @@ export async function patchRows(
     })
   }
   return { rowsRead: written + rejected, rowsWritten: written, rowsRejected: rejected }
+}
+
+/** Sequences and statistics follow from the rows: the table's finish sets them again. */
+async function forgetWhatFollows(session: Session, run: Run, table: TableMapping): Promise<void> {
+  await session.query(
+    `delete from sensei.ledger
+     where migration_id = $1 and table_name = $2 and kind in ('sequence', 'analyze')`,
+    [run.migrationId, table.target],
+  )
 }
 
 async function deleteRows(session: Session, request: PatchRequest): Promise<void> {

@@ -7,6 +7,7 @@ import { quoteIdent, quoteQualified } from '@sensei/core/sql'
 import { appendProblem, firingTriggers } from './builder/append.ts'
 import { nameFindings } from './preflight-names.ts'
 import { widthFindings } from './preflight-width.ts'
+import { sqlstate } from './refusal.ts'
 import type { Session } from './session.ts'
 
 /** Rows, their headers, one index and the WAL of the load, as a share of the source's bytes. */
@@ -25,16 +26,53 @@ export async function preflight(
   plan: Plan,
   where: { readonly host: string; readonly rowBytesMax: number },
 ): Promise<readonly PreflightFinding[]> {
+  const typed = await typeFindings(session, plan)
   const findings = [
     ...nameFindings(plan),
+    ...typed,
     ...plan.tables.flatMap((table) => widthFindings(table, where.rowBytesMax)),
     ...(await privilegeFindings(session, plan)),
     ...(await diskFindings(session, plan, where.host)),
   ]
   if (plan.append) {
+    // Without its types a plan cannot be compared with what is there.
+    if (typed.length > 0) return findings
     for (const table of plan.tables) findings.push(...(await appendFindings(session, plan, table)))
   } else findings.push(...(await existingFindings(session, plan)))
   return findings
+}
+
+/** An edited plan may name any type; those of the target schema need no prefix. */
+async function typeFindings(session: Session, plan: Plan): Promise<PreflightFinding[]> {
+  await session.query(`select set_config('search_path', $1, false)`, [
+    quoteIdent(plan.target.schema),
+  ])
+  const known = new Map<string, boolean>()
+  const findings: PreflightFinding[] = []
+  for (const table of plan.tables) {
+    for (const { target, type } of table.columns) {
+      const exists = known.get(type) ?? (await isType(session, type))
+      known.set(type, exists)
+      if (exists) continue
+      const message = `Column ${quoteIdent(target)} of ${quoteIdent(table.target)} has the type ${type}, which this PostgreSQL does not know`
+      findings.push(finding('PLAN_INVALID', table.target, message))
+    }
+  }
+  return findings
+}
+
+/** Before PostgreSQL 16 a text that is no type at all is an error, not NULL. */
+async function isType(session: Session, type: string): Promise<boolean> {
+  try {
+    const { rows } = await session.query<{ known: boolean }>(
+      'select to_regtype($1) is not null as known',
+      [type],
+    )
+    return rows[0]?.known === true
+  } catch (error) {
+    if (sqlstate(error) === null) throw error
+    return false
+  }
 }
 
 async function existingFindings(session: Session, plan: Plan): Promise<PreflightFinding[]> {

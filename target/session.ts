@@ -1,7 +1,7 @@
 /** One connection to the target, and which backend of the server is behind it. */
 import type { Client, QueryResult, QueryResultRow, Submittable } from 'pg'
 import { cutConnection, openClient } from './connection.ts'
-import { losesConnection } from './refusal.ts'
+import { connectError, losesConnection } from './refusal.ts'
 import type { ConnectionSettings } from './settings.ts'
 
 /** A backend's process id is used again; together with its start it is not. */
@@ -25,11 +25,16 @@ export class Session {
 
   static async open(settings: ConnectionSettings, role: string): Promise<Session> {
     const client = await openClient(settings, role)
-    const { rows } = await client.query<Backend>(
-      `select pid, backend_start::text as start, session_user::text as role
-       from pg_stat_activity where pid = pg_backend_pid()`,
-    )
-    return new Session(client, rows[0] as Backend)
+    try {
+      const { rows } = await client.query<Backend>(
+        `select pid, backend_start::text as start, session_user::text as role
+         from pg_stat_activity where pid = pg_backend_pid()`,
+      )
+      return new Session(client, rows[0] as Backend)
+    } catch (error) {
+      cutConnection(client)
+      throw connectError(error, settings)
+    }
   }
 
   /** True once the connection is known to be unusable. */

@@ -2,7 +2,7 @@
 import { server, urlOf } from '@sensei/contracts/servers'
 import type { Plan, TableMapping } from '@sensei/core/plan'
 import { quoteIdent } from '@sensei/core/sql'
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { refuseUnfit } from '../inspect.ts'
 import { openTarget } from '../target.ts'
 import { type Bench, bench, build, VERSIONS } from './support/each-version.ts'
@@ -16,6 +16,62 @@ function wide(columns: number, rows: number, bytesPerRow: number): TableMapping 
   return table('wide', all, { rows, bytes: rows * bytesPerRow, bytes_max: bytesPerRow })
 }
 
+async function codes(at: Bench, checked: Plan): Promise<(string | null)[]> {
+  return (await at.target.preflight(checked)).map((finding) => finding.code)
+}
+
+describe.each(VERSIONS)('what a plan may hold, on PostgreSQL %i', (version) => {
+  let at: Bench
+
+  beforeAll(async () => {
+    at = await bench(version)
+  })
+
+  afterAll(() => at.close())
+
+  const key = { name: 'k', columns: ['t'] }
+  const textKey = table('keyed', [column('t', 'text')], {
+    primary_key: key,
+    key: ['t'],
+    rows: 1,
+    bytes: 9_000,
+    bytes_max: 9_000,
+  })
+  const named = (name: string): Plan => plan([table(name, [id])])
+  const withColumn = (name: string): Plan => plan([table('t', [column(name, 'text')])])
+
+  test.each<[string, Plan, (string | null)[]]>([
+    [
+      '29: a row over 1 GB is refused',
+      plan([table('t', [id], { bytes_max: GIGABYTE })]),
+      ['ROW_TOO_LARGE'],
+    ],
+    [
+      '29: a row of more than 128 MB is refused',
+      plan([table('t', [id], { bytes_max: 129 * 1024 ** 2 })]),
+      ['ROW_TOO_LARGE'],
+    ],
+    [
+      '30: 1,600 text columns that do not fit a page are refused',
+      plan([wide(1_600, 10, 20_000)]),
+      ['TABLE_TOO_WIDE'],
+    ],
+    ['30: 1,600 text columns that are nearly empty are not', plan([wide(1_600, 10, 1_000)]), []],
+    ['31: a key of long texts is announced', plan([textKey]), [null]],
+    ['35: a name over 63 bytes is refused, not cut', named('n'.repeat(64)), ['PLAN_INVALID']],
+    ['36: bytes count, not characters', named('é'.repeat(32)), ['PLAN_INVALID']],
+    ['36: 63 bytes of them are allowed', named(`${'é'.repeat(31)}x`), []],
+    ['40: an empty name is refused', withColumn(''), ['PLAN_INVALID']],
+    ['42: ctid is a system column', withColumn('ctid'), ['PLAN_INVALID']],
+    ['42: xmin is a system column', withColumn('xmin'), ['PLAN_INVALID']],
+    ['43: a schema pg_x is refused', plan([], { target: { schema: 'pg_x' } }), ['PLAN_INVALID']],
+    ['60: 1,601 columns are refused', plan([wide(1_601, 0, 0)]), ['TABLE_TOO_WIDE']],
+    ['60: no column at all is allowed', plan([table('none', [])]), []],
+  ])('bad input %s', async (_, checked, expected) => {
+    expect(await codes(at, checked)).toEqual(expected)
+  })
+})
+
 describe.each(VERSIONS)('on PostgreSQL %i', (version) => {
   let at: Bench
 
@@ -25,59 +81,12 @@ describe.each(VERSIONS)('on PostgreSQL %i', (version) => {
 
   afterEach(() => at.close())
 
-  const codes = async (checked: Plan): Promise<(string | null)[]> =>
-    (await at.target.preflight(checked)).map((finding) => finding.code)
-
   async function load(mapping: TableMapping, rows: readonly Buffer[], schema = 'public') {
     const loader = await at.target.openLoader(at.run, 'worker')
     const receipt = await loader.load(request(mapping, [batch(rows)], { schema }))
     await loader.close()
     return receipt
   }
-
-  describe('what the plan may hold', () => {
-    const key = { name: 'k', columns: ['t'] }
-    const textKey = table('keyed', [column('t', 'text')], {
-      primary_key: key,
-      key: ['t'],
-      rows: 1,
-      bytes: 9_000,
-      bytes_max: 9_000,
-    })
-    const named = (name: string): Plan => plan([table(name, [id])])
-    const withColumn = (name: string): Plan => plan([table('t', [column(name, 'text')])])
-
-    test.each<[string, Plan, (string | null)[]]>([
-      [
-        '29: a row over 1 GB is refused',
-        plan([table('t', [id], { bytes_max: GIGABYTE })]),
-        ['ROW_TOO_LARGE'],
-      ],
-      [
-        '29: a row of more than 128 MB is refused',
-        plan([table('t', [id], { bytes_max: 129 * 1024 ** 2 })]),
-        ['ROW_TOO_LARGE'],
-      ],
-      [
-        '30: 1,600 text columns that do not fit a page are refused',
-        plan([wide(1_600, 10, 20_000)]),
-        ['TABLE_TOO_WIDE'],
-      ],
-      ['30: 1,600 text columns that are nearly empty are not', plan([wide(1_600, 10, 1_000)]), []],
-      ['31: a key of long texts is announced', plan([textKey]), [null]],
-      ['35: a name over 63 bytes is refused, not cut', named('n'.repeat(64)), ['PLAN_INVALID']],
-      ['36: bytes count, not characters', named('é'.repeat(32)), ['PLAN_INVALID']],
-      ['36: 63 bytes of them are allowed', named(`${'é'.repeat(31)}x`), []],
-      ['40: an empty name is refused', withColumn(''), ['PLAN_INVALID']],
-      ['42: ctid is a system column', withColumn('ctid'), ['PLAN_INVALID']],
-      ['42: xmin is a system column', withColumn('xmin'), ['PLAN_INVALID']],
-      ['43: a schema pg_x is refused', plan([], { target: { schema: 'pg_x' } }), ['PLAN_INVALID']],
-      ['60: 1,601 columns are refused', plan([wide(1_601, 0, 0)]), ['TABLE_TOO_WIDE']],
-      ['60: no column at all is allowed', plan([table('none', [])]), []],
-    ])('bad input %s', async (_, checked, expected) => {
-      expect(await codes(checked)).toEqual(expected)
-    })
-  })
 
   const HOSTILE = [
     ['37', 'Foo'],
@@ -106,7 +115,7 @@ describe.each(VERSIONS)('on PostgreSQL %i', (version) => {
         target_sql: `select ${quoteIdent(name)} from ${quoteIdent(name)}`,
       }
       const hostile = plan([mapping], { target: { schema: name }, views: [view] })
-      expect(await codes(hostile)).toEqual([])
+      expect(await codes(at, hostile)).toEqual([])
       await build(at, hostile)
       await load(mapping, [tuple(int8(1), text(name))], name)
       for (const part of ['keys', 'indexes', 'foreign keys', 'sequences', 'analyze'] as const) {
@@ -310,9 +319,9 @@ describe.each(VERSIONS)('on PostgreSQL %i', (version) => {
     })
 
     test('bad input 59: an existing table is refused without --append, with its rows, and with other columns', async () => {
-      expect(await codes(plan([parent]))).toEqual(['TARGET_TABLE_EXISTS'])
+      expect(await codes(at, plan([parent]))).toEqual(['TARGET_TABLE_EXISTS'])
       await at.sql('insert into parent values (1)')
-      expect(await codes(plan([parent], { append: true }))).toEqual(['TARGET_TABLE_NOT_EMPTY'])
+      expect(await codes(at, plan([parent], { append: true }))).toEqual(['TARGET_TABLE_NOT_EMPTY'])
       await expect(build(at, plan([parent], { append: true }))).rejects.toMatchObject({
         code: 'TARGET_TABLE_NOT_EMPTY',
       })
@@ -320,11 +329,40 @@ describe.each(VERSIONS)('on PostgreSQL %i', (version) => {
       const [differs] = await at.target.preflight(plan([other], { append: true }))
       expect(differs).toMatchObject({ code: 'TARGET_COLUMNS_DIFFER' })
       expect(differs?.message).toContain('extra in the target: "id"; missing there: "name"')
-      expect(await codes(plan([table('absent', [id])], { append: true }))).toEqual([
+      expect(await codes(at, plan([table('absent', [id])], { append: true }))).toEqual([
         'TARGET_COLUMNS_DIFFER',
       ])
     })
   })
+
+  test('an existing table of other types is refused: its bytes would be read as something else', async () => {
+    await at.sql('create domain day as date')
+    await at.sql('create table typed (a timestamp, b day, c numeric(10, 2), d varchar(10))')
+    const typed = (a: string): TableMapping =>
+      table('typed', [
+        column('a', a),
+        column('b', 'date'),
+        column('c', 'numeric'),
+        column('d', 'character varying(10)'),
+      ])
+    const append = { append: true }
+    expect(await codes(at, plan([typed('timestamp without time zone')], append))).toEqual([])
+    const [found] = await at.target.preflight(plan([typed('bigint')], append))
+    expect(found).toMatchObject({ code: 'TARGET_COLUMNS_DIFFER' })
+    expect(found?.message).toContain(
+      '"a" is timestamp without time zone there and bigint in the plan',
+    )
+    await expect(build(at, plan([typed('bigint')], append))).rejects.toMatchObject({
+      code: 'TARGET_COLUMNS_DIFFER',
+    })
+  })
+
+  test.each(['citext', 'no type at all', 'text; drop table z'])(
+    'a type %j that PostgreSQL does not know is found before any DDL',
+    async (type) => {
+      expect(await codes(at, plan([table('t', [column('a', type)])]))).toEqual(['PLAN_INVALID'])
+    },
+  )
 
   test('bad input 60: a table without columns is created', async () => {
     await build(at, plan([table('none', [])]))
