@@ -4,11 +4,12 @@
  */
 import { type ChildProcess, fork } from 'node:child_process'
 import { hostname } from 'node:os'
-import { SenseiError } from '@sensei/core/errors'
+import { ERROR_CODES, type ErrorCode, SenseiError } from '@sensei/core/errors'
 import type { Progress } from '@sensei/core/ports/progress'
 import type { Tasks } from '@sensei/core/ports/tasks'
 import type { Assignment, Crew, Hands } from '@sensei/engine/cast'
-import type { FromWorker, Posting } from './roles/messages.ts'
+import { AWAY_MS_MAX } from '@sensei/engine/patience'
+import type { FromWorker, LastWords, Posting } from './roles/messages.ts'
 
 export interface CrewParts {
   readonly tasks: Tasks
@@ -18,61 +19,118 @@ export interface CrewParts {
 
 /** So many deaths in a row without one finished chunk mean that replacing will not help. */
 const FRUITLESS_DEATHS_MAX = 20
+const REPLACE_MS = 50
+const REPLACE_MS_MAX = 1_000
 const WORKER = new URL('./roles/worker.ts', import.meta.url)
 
 export function localCrew(parts: CrewParts): Crew {
   return {
-    start: (assignment, count, rowsDone) =>
-      Promise.resolve(startHands(parts, assignment, count, new Map(rowsDone))),
+    start: (assignment, count, rowsDone) => {
+      const hands = new LocalHands(parts, assignment, new Map(rowsDone))
+      for (let hired = 0; hired < count; hired += 1) hands.hire()
+      return Promise.resolve(hands)
+    },
+    gone,
   }
 }
 
-function startHands(
-  parts: CrewParts,
-  assignment: Assignment,
-  count: number,
-  rows: Map<string, number>,
-): Hands {
-  const living = new Set<ChildProcess>()
-  const { promise: trouble, reject } = Promise.withResolvers<never>()
-  trouble.catch(() => undefined)
-  let fruitless = 0
-  let dismissed = false
+export function ownerName(pid: number | undefined): string {
+  return `${hostname()}/${pid}`
+}
 
-  const hire = (): void => {
+/** Only what this machine can see: a process of another host may live. */
+function gone(owner: string): boolean {
+  const pid = Number(owner.slice(owner.lastIndexOf('/') + 1))
+  if (!Number.isInteger(pid) || pid <= 0 || owner !== ownerName(pid)) return false
+  try {
+    process.kill(pid, 0)
+    return false
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'ESRCH'
+  }
+}
+
+class LocalHands implements Hands {
+  readonly trouble: Promise<never>
+  readonly #reject: (error: SenseiError) => void
+  readonly #parts: CrewParts
+  readonly #assignment: Assignment
+  readonly #rows: Map<string, number>
+  readonly #living = new Set<ChildProcess>()
+  #fruitless = 0
+  #awaySince: number | null = null
+  #dismissed = false
+
+  constructor(parts: CrewParts, assignment: Assignment, rows: Map<string, number>) {
+    const { promise, reject } = Promise.withResolvers<never>()
+    promise.catch(() => undefined)
+    this.trouble = promise
+    this.#reject = reject
+    this.#parts = parts
+    this.#assignment = assignment
+    this.#rows = rows
+  }
+
+  hire(): void {
+    if (this.#dismissed) return
     const child = fork(WORKER, { stdio: ['ignore', 'ignore', 'inherit', 'ipc'] })
-    living.add(child)
-    const owner = `${hostname()}/${child.pid}`
-    let lastWords = ''
+    this.#living.add(child)
+    const owner = ownerName(child.pid)
+    const posting: Posting = { ...this.#parts.posting, owner, assignment: this.#assignment }
+    let lastWords: LastWords | null = null
     // A send to a child that has just died is no fault: its exit is seen below.
     child.on('error', () => undefined)
     child.on('message', (message: FromWorker) => {
-      if (message.kind === 'ready') child.send({ ...parts.posting, owner, assignment } satisfies Posting)
-      if (message.kind === 'failed') lastWords = message.message
-      if (message.kind !== 'receipt') return
-      fruitless = 0
-      const done = (rows.get(message.table) ?? 0) + message.rows
-      rows.set(message.table, done)
-      const { total } = message
-      parts.progress.report({ phase: 'carry', table: message.table, unit: 'rows', done, total, message: null })
+      if (message.kind === 'ready') child.send(posting)
+      else if (message.kind === 'failed') lastWords = message
+      else this.#count(message.table, message.rows, message.total)
     })
     child.once('exit', () => {
-      living.delete(child)
-      if (dismissed) return
-      fruitless += 1
-      if (fruitless > FRUITLESS_DEATHS_MAX) return reject(dying(lastWords))
-      parts.tasks.release(assignment.run.migrationId, owner).catch(() => 0)
-      hire()
+      this.#living.delete(child)
+      if (!this.#dismissed) void this.#replace(owner, lastWords)
     })
   }
-  for (let hired = 0; hired < count; hired += 1) hire()
 
-  return {
-    trouble,
-    dismiss: async () => {
-      dismissed = true
-      await Promise.all([...living].map(sendHome))
-    },
+  async dismiss(): Promise<void> {
+    this.#dismissed = true
+    await Promise.all([...this.#living].map(sendHome))
+  }
+
+  #count(table: string, rows: number, total: number): void {
+    this.#fruitless = 0
+    this.#awaySince = null
+    const done = (this.#rows.get(table) ?? 0) + rows
+    this.#rows.set(table, done)
+    this.#parts.progress.report({
+      phase: 'carry',
+      table,
+      unit: 'rows',
+      done,
+      total,
+      message: null,
+    })
+  }
+
+  async #replace(owner: string, lastWords: LastWords | null): Promise<void> {
+    const hopeless = this.#judge(lastWords)
+    if (hopeless !== null) return this.#reject(hopeless)
+    await this.#parts.tasks.release(this.#assignment.run.migrationId, owner).catch(() => 0)
+    const waitMs = Math.min(REPLACE_MS * 2 ** this.#fruitless, REPLACE_MS_MAX)
+    setTimeout(() => this.hire(), waitMs)
+  }
+
+  /** The error with which the load ends, or null when another worker may have more luck. */
+  #judge(lastWords: LastWords | null): SenseiError | null {
+    this.#fruitless += 1
+    const code = lastWords !== null && lastWords.code in ERROR_CODES ? lastWords.code : 'INTERNAL'
+    if (lastWords === null || code === 'INTERNAL') {
+      return this.#fruitless > FRUITLESS_DEATHS_MAX ? dying(lastWords) : null
+    }
+    // Said in so many words: another worker would meet the same, unless it passes with time.
+    const error = new SenseiError(code as ErrorCode, lastWords.message)
+    if (!error.retryable) return error
+    this.#awaySince ??= performance.now()
+    return performance.now() - this.#awaySince > AWAY_MS_MAX ? error : null
   }
 }
 
@@ -83,9 +141,9 @@ async function sendHome(child: ChildProcess): Promise<void> {
   await gone
 }
 
-function dying(lastWords: string): SenseiError {
+function dying(lastWords: LastWords | null): SenseiError {
   return new SenseiError(
     'WORKER_DIED',
-    `Workers died ${FRUITLESS_DEATHS_MAX} times in a row without finishing a chunk. The last one said: ${lastWords || 'nothing'}`,
+    `Workers died ${FRUITLESS_DEATHS_MAX} times in a row without finishing a chunk. The last one said: ${lastWords?.message || 'nothing'}`,
   )
 }

@@ -36,7 +36,10 @@ export function dataFolder(env: Environment): DataFolder {
 }
 
 /** A new database on the embedded server, in place of one of that name. Its URL is a secret. */
-export async function emptyDatabase(plane: Pick<ControlPlane, 'adminUrl'>, name: string): Promise<string> {
+export async function emptyDatabase(
+  plane: Pick<ControlPlane, 'adminUrl'>,
+  name: string,
+): Promise<string> {
   const { emptyDatabase: make } = await import('@sensei/embedded/demo-database')
   return make(plane.adminUrl, name)
 }

@@ -73,7 +73,8 @@ class ThreadScanners implements Scanners {
     this.#idle.push(worker)
     // An idle thread keeps no process alive.
     worker.unref()
-    if (answer.buckets !== undefined) job.resolve(new BucketTable(answer.buckets.bits, answer.buckets))
+    if (answer.buckets !== undefined)
+      job.resolve(new BucketTable(answer.buckets.bits, answer.buckets))
     else job.reject(errorOf(answer.error))
     this.#next()
   }
@@ -89,6 +90,7 @@ class ThreadScanners implements Scanners {
 }
 
 function errorOf(error: ScanAnswer['error']): SenseiError {
-  const code = error !== undefined && error.code in ERROR_CODES ? (error.code as ErrorCode) : 'INTERNAL'
+  const code =
+    error !== undefined && error.code in ERROR_CODES ? (error.code as ErrorCode) : 'INTERNAL'
   return new SenseiError(code, error?.message ?? 'a thread of the validator gave no answer')
 }

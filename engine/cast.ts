@@ -32,10 +32,12 @@ export interface Crew {
     count: number,
     rowsDone: ReadonlyMap<string, number>,
   ): Promise<Hands>
+  /** True for a process of this machine that is no more: what it held need not be waited for. */
+  gone(owner: string): boolean
 }
 
 export interface Hands {
-  /** Rejects when workers keep dying without finishing a chunk. */
+  /** Rejects when workers keep dying without finishing a chunk, or cannot work for a reason that concerns them all. */
   readonly trouble: Promise<never>
   /** Each worker ends after the chunk in its hands. */
   dismiss(): Promise<void>

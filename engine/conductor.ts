@@ -7,13 +7,16 @@
  *               design
  */
 import { isSenseiError, SenseiError } from '@sensei/core/errors'
-import type { State, Transition } from '@sensei/core/lifecycle'
+import type { State } from '@sensei/core/lifecycle'
 import type { Cast } from './cast.ts'
+import { type HeldMigration, holdMigration } from './conductor/lease.ts'
 import { Life } from './conductor/life.ts'
-import { holdMigration } from './conductor/lease.ts'
 import { outcomeOf } from './conductor/outcome.ts'
-import type { MigrationRequest, Outcome } from './request.ts'
+import { settle } from './conductor/settle.ts'
+import { letGoOfSnapshot } from './conductor/snapshot.ts'
 import { approve, carry, certify, endSourcePass, plan, resume, start } from './conductor/steps.ts'
+import { pause } from './patience.ts'
+import type { MigrationRequest, Outcome } from './request.ts'
 
 /** What is done in each state; a state that is absent has nothing left to do. */
 const STEPS: Partial<Record<State, (life: Life) => Promise<void>>> = {
@@ -28,6 +31,9 @@ const STEPS: Partial<Record<State, (life: Life) => Promise<void>>> = {
   failed: resume,
 }
 
+/** Longer than a chunk or a statement takes that is told to stop. */
+const STOP_MS_MAX = 30_000
+
 /**
  * Runs or resumes one migration to its end, a failure, or the abort of `signal`, and says what came of it. What a
  * person can mend comes back in `outcome.error`; it throws only for what is no fault of the migration.
@@ -38,18 +44,33 @@ export async function conduct(
   signal: AbortSignal,
 ): Promise<Outcome> {
   const life = await Life.begin(cast, request, signal)
-  const lease = await holdMigration(cast.tasks, request)
+  const lease = await holdMigration(cast, request)
   try {
     await life.takeUp()
-    await Promise.race([walk(life), lease.lost])
+    await walkWhileHeld(life, lease)
+    await letGoOfSnapshot(life)
     return await outcomeOf(life, null)
-  } catch (error) {
-    if (!isSenseiError(error)) throw error
+  } catch (thrown) {
+    const error = inOurWords(thrown, life)
     await settle(life, error)
     return await outcomeOf(life, error)
   } finally {
     await endSourcePass(life)
     await lease.release()
+  }
+}
+
+/** When this returns or throws, nothing of the walk goes on behind the back of a successor. */
+async function walkWhileHeld(life: Life, lease: HeldMigration): Promise<void> {
+  const walking = walk(life)
+  try {
+    await Promise.race([walking, lease.lost])
+  } catch (error) {
+    life.stop()
+    const ended = new AbortController()
+    const walked = walking.catch(() => undefined).finally(() => ended.abort())
+    await Promise.race([walked, pause(STOP_MS_MAX, ended.signal)])
+    throw error
   }
 }
 
@@ -61,17 +82,15 @@ async function walk(life: Life): Promise<void> {
   }
 }
 
-/** Writes the failure down where the lifecycle has a place for it; a plan that waits for a person just waits. */
-async function settle(life: Life, error: SenseiError): Promise<void> {
-  if (error.code === 'INTERRUPTED' && life.state === 'running') {
-    await life.enter('pause_requested', {})
-    await life.enter('paused', {})
-    return
-  }
-  const failing: readonly State[] = ['planning', 'running', 'validating']
-  const outside: readonly string[] = ['INTERRUPTED', 'FENCED', 'LEASE_LOST', 'CONTROL_UNREACHABLE']
-  if (!failing.includes(life.state) || outside.includes(error.code)) return
-  await life.enter('failed' satisfies Transition, { code: error.code, message: error.message })
+/** What an aborted signal threw is an interruption; what nobody knows is thrown as it is. */
+function inOurWords(error: unknown, life: Life): SenseiError {
+  if (isSenseiError(error)) return error
+  if (!life.signal.aborted) throw error
+  return new SenseiError(
+    'INTERRUPTED',
+    `Stopped; nothing is lost. Go on with: sensei migrate --resume ${life.id}`,
+    { cause: error },
+  )
 }
 
 function stuck(life: Life): SenseiError {

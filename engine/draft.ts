@@ -31,7 +31,14 @@ export async function draft(
   const snapshot = await cast.source.takeSnapshot(`${cast.copies}/plan-${randomUUID()}`, {
     signal,
     onProgress: (done, total) =>
-      cast.progress.report({ phase: 'snapshot', table: null, unit: 'bytes', done, total, message: null }),
+      cast.progress.report({
+        phase: 'snapshot',
+        table: null,
+        unit: 'bytes',
+        done,
+        total,
+        message: null,
+      }),
   })
   try {
     const plan = await drawPlan(cast, snapshot, options, edited, signal)

@@ -21,4 +21,11 @@ export type FromWorker =
       /** Rows of the whole table, as surveyed. */
       readonly total: number
     }
-  | { readonly kind: 'failed'; readonly message: string }
+  | LastWords
+
+export interface LastWords {
+  readonly kind: 'failed'
+  /** One of core/errors, or INTERNAL. */
+  readonly code: string
+  readonly message: string
+}

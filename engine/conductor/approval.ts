@@ -11,7 +11,10 @@ export async function checkPolicies(life: Life, plan: Plan): Promise<void> {
   const { cast } = life
   const [from, into] = [await cast.source.identity(), (await cast.target.inspect()).identity]
   if (from === into) {
-    throw new SenseiError('TARGET_IS_SOURCE', 'Source and target are the same database. Name another target.')
+    throw new SenseiError(
+      'TARGET_IS_SOURCE',
+      'Source and target are the same database. Name another target.',
+    )
   }
   // A table that is there because this migration made it is no obstacle.
   if (life.state !== 'plan_ready') return

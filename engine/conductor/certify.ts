@@ -3,19 +3,13 @@ import { randomUUID } from 'node:crypto'
 import { rejectsDigest } from '@sensei/core/certificate/digests'
 import { draftStatement } from '@sensei/core/certificate/draft'
 import { SenseiError } from '@sensei/core/errors'
-import type { Plan } from '@sensei/core/plan'
 import type { Reject } from '@sensei/core/receipt'
 import type { Snapshot } from '@sensei/core/snapshot'
 import type { Verdict, Verification } from '@sensei/core/verdict'
 import type { Life } from './life.ts'
+import type { PlanInForce } from './plans.ts'
 import { scouted } from '../scout/scout.ts'
 import { validate } from '../validator/validate.ts'
-
-interface PlanInForce {
-  readonly plan: Plan
-  readonly hash: string
-  readonly version: number
-}
 
 const ORGANIZATION = 'default'
 

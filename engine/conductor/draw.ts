@@ -33,7 +33,9 @@ export async function drawPlan(
 async function checkExpressions(source: Source, snapshot: Snapshot, plan: Plan): Promise<void> {
   const computed = plan.tables.flatMap((table) =>
     table.columns.flatMap((column) =>
-      column.expression === undefined ? [] : [{ table: table.source, expression: column.expression }],
+      column.expression === undefined
+        ? []
+        : [{ table: table.source, expression: column.expression }],
     ),
   )
   if (computed.length === 0) return

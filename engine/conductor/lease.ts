@@ -4,7 +4,10 @@
  */
 import { isSenseiError, SenseiError } from '@sensei/core/errors'
 import { LEASE_MS, type LeasedTask, RENEW_MS, type Tasks } from '@sensei/core/ports/tasks'
+import type { Cast } from '../cast.ts'
 import type { MigrationRequest } from '../request.ts'
+
+type Office = Pick<Cast, 'tasks' | 'crew'>
 
 export interface HeldMigration {
   /** Rejects once somebody else holds the migration. */
@@ -17,8 +20,12 @@ const POLL_MS = 250
 const WAIT_MS = LEASE_MS + 1_000
 
 /** Throws MIGRATION_BUSY, naming the holder, when another process still holds it after a lease's length. */
-export async function holdMigration(tasks: Tasks, request: MigrationRequest): Promise<HeldMigration> {
-  const task = await claimWithin(tasks, request, WAIT_MS)
+export async function holdMigration(
+  office: Office,
+  request: MigrationRequest,
+): Promise<HeldMigration> {
+  const { tasks } = office
+  const task = await claimWithin(office, request, WAIT_MS)
   const { promise: lost, reject } = Promise.withResolvers<never>()
   lost.catch(() => undefined)
   const renewal = setInterval(() => {
@@ -30,16 +37,18 @@ export async function holdMigration(tasks: Tasks, request: MigrationRequest): Pr
     lost,
     release: async () => {
       clearInterval(renewal)
-      await tasks.release(request.migrationId, request.owner)
+      // A lease that cannot be given back runs out.
+      await tasks.release(request.migrationId, request.owner).catch(() => 0)
     },
   }
 }
 
 async function claimWithin(
-  tasks: Tasks,
+  office: Office,
   request: MigrationRequest,
   waitMs: number,
 ): Promise<LeasedTask> {
+  const { tasks } = office
   await ensureTask(tasks, request.migrationId)
   const deadline = performance.now() + waitMs
   for (;;) {
@@ -50,9 +59,17 @@ async function claimWithin(
       limit: 1,
     })
     if (task !== undefined) return task
+    if (await takeFromTheDead(office, request.migrationId)) continue
     if (performance.now() > deadline) throw await busy(tasks, request.migrationId)
     await new Promise((resolve) => setTimeout(resolve, POLL_MS))
   }
+}
+
+/** A holder that is known to be dead is not waited for. */
+async function takeFromTheDead({ tasks, crew }: Office, migrationId: string): Promise<boolean> {
+  const dead = (await tasks.holders(migrationId, 'conduct')).filter((owner) => crew.gone(owner))
+  for (const owner of dead) await tasks.release(migrationId, owner)
+  return dead.length > 0
 }
 
 async function ensureTask(tasks: Tasks, migrationId: string): Promise<void> {

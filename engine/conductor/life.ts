@@ -2,28 +2,27 @@
 import type { EventPayloads } from '@sensei/core/events'
 import type { Json } from '@sensei/core/json'
 import type { State, Transition } from '@sensei/core/lifecycle'
-import type { Plan } from '@sensei/core/plan'
 import type { MigrationRecord } from '@sensei/core/ports/journal'
 import type { Snapshot } from '@sensei/core/snapshot'
-import type { Verification } from '@sensei/core/verdict'
 import type { Cast } from '../cast.ts'
 import type { SourcePass } from '../validator/buckets.ts'
 import type { MigrationOptions, MigrationRequest, TableFailure } from '../request.ts'
+import type { PlanInForce } from './plans.ts'
 
 export class Life {
   readonly cast: Cast
   readonly request: MigrationRequest
+  /** Aborts at the first Ctrl-C, or when the migration is no longer this process's. */
   readonly signal: AbortSignal
   /** Those of the first run; a resumed one may repeat them, and may raise what it allows. */
   readonly options: MigrationOptions
   snapshot: Snapshot | null = null
-  plan: { readonly plan: Plan; readonly hash: string; readonly version: number } | null = null
-  verification: Verification | null = null
-  certificate: string | null = null
+  plan: PlanInForce | null = null
   failures: readonly TableFailure[] = []
   /** The validator's reading of the source, begun beside the copy. */
   sourcePass: SourcePass | null = null
   #record: MigrationRecord
+  readonly #stop = new AbortController()
 
   private constructor(
     cast: Cast,
@@ -34,7 +33,7 @@ export class Life {
   ) {
     this.cast = cast
     this.request = request
-    this.signal = signal
+    this.signal = AbortSignal.any([signal, this.#stop.signal])
     this.options = options
     this.#record = record
   }
@@ -46,7 +45,10 @@ export class Life {
           id: request.migrationId,
           source: { engine: cast.source.engine, url: cast.source.url },
           target: { engine: 'postgres', url: cast.target.url },
-          options: request.options as unknown as { [name: string]: Json },
+          // The plan file stands beside the options: a run resumed by the id alone goes on with it.
+          options: { ...request.options, editedPlan: request.plan ?? null } as unknown as {
+            [name: string]: Json
+          },
           actor: request.actor,
         })
     return new Life(cast, request, signal, record, request.options)
@@ -66,6 +68,16 @@ export class Life {
 
   get version(): number {
     return this.#record.version
+  }
+
+  /** The plan file, of this run or of the first one; null where the architect designs by itself. */
+  get editedPlan(): unknown {
+    return this.request.plan ?? this.#record.options['editedPlan'] ?? null
+  }
+
+  /** Everything that looks at `signal` ends at its next boundary. */
+  stop(): void {
+    this.#stop.abort()
   }
 
   /** Reads what a dead process left behind; says so in the history where it was at work. */

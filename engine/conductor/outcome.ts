@@ -12,6 +12,8 @@ interface Counts {
   read: number
   written: number
   rejected: number
+  /** Its rows were exchanged to equal the snapshot's: then sums over chunks say nothing. */
+  reconciled: boolean
 }
 
 export function outcomeOf(life: Life, error: SenseiError | null): Promise<Outcome> {
@@ -42,7 +44,10 @@ async function tell(
     plan: plan?.plan ?? null,
     planHash: plan?.hash ?? null,
     snapshot: await knownSnapshot(journal, id),
-    tables: plan === null ? [] : await tablesOf(journal, id, plan.plan, current?.verification ?? null, failures),
+    tables:
+      plan === null
+        ? []
+        : await tablesOf(journal, id, plan.plan, current?.verification ?? null, failures),
     verification: current?.verification ?? null,
     certificate: current === null ? null : (certificate?.envelope ?? null),
     error: error === null ? failureOf(last) : { code: error.code, message: error.message },
@@ -78,7 +83,7 @@ async function tablesOf(
       source: table.source,
       target: table.target,
       rowsSource: seen?.rowsSource ?? table.rows,
-      rowsTarget: seen?.rowsTarget ?? counted?.written ?? 0,
+      rowsTarget: seen?.rowsTarget ?? writtenTo(table, counted),
       rowsRejected: seen?.rowsRejected ?? counted?.rejected ?? 0,
       digest: seen?.rootTarget ?? null,
       failure: failed.get(table.source) ?? null,
@@ -86,11 +91,17 @@ async function tablesOf(
   })
 }
 
+function writtenTo(table: TableMapping, counted: Counts | undefined): number {
+  if (counted === undefined) return 0
+  return counted.reconciled ? table.rows : counted.written
+}
+
 async function countsOf(journal: Journal, id: string): Promise<ReadonlyMap<string, Counts>> {
   const counts = new Map<string, Counts>()
   for (const { receipt } of await journal.entries(id, 'receipt')) {
     if (receipt.table === null) continue
-    const sum = counts.get(receipt.table) ?? { read: 0, written: 0, rejected: 0 }
+    const sum = counts.get(receipt.table) ?? { read: 0, written: 0, rejected: 0, reconciled: false }
+    sum.reconciled ||= receipt.step.startsWith('reconciled ')
     sum.read += receipt.rowsRead
     sum.written += receipt.rowsWritten
     sum.rejected += receipt.rowsRejected

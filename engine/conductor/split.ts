@@ -2,7 +2,7 @@
 import type { TableMapping } from '@sensei/core/plan'
 import type { SourceReader } from '@sensei/core/ports/source'
 import type { NewTask } from '@sensei/core/ports/tasks'
-import type { Load } from './carry.ts'
+import type { Load } from './load.ts'
 import { chunkTask } from '../worker/chunk-task.ts'
 
 const TASKS_AT_ONCE = 2_000
@@ -12,7 +12,9 @@ const largestFirst = (a: TableMapping, b: TableMapping): number => b.bytes - a.b
 /** Tables that have tasks already are left as they are. A table's tasks are added together or not at all. */
 export async function splitTables(load: Load): Promise<void> {
   const { cast, plan, run } = load
-  const known = new Set((await cast.tasks.byTarget(run.migrationId, 'chunk')).map((one) => one.target))
+  const known = new Set(
+    (await cast.tasks.byTarget(run.migrationId, 'chunk')).map((one) => one.target),
+  )
   const fresh = plan.tables.filter((table) => !known.has(table.source)).toSorted(largestFirst)
   const reader = await cast.source.openReader(load.snapshot)
   try {

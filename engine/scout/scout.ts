@@ -1,4 +1,5 @@
 /** The scout: one point in time of the source, and what is there. */
+import { rm } from 'node:fs/promises'
 import { SenseiError } from '@sensei/core/errors'
 import type { Json } from '@sensei/core/json'
 import type { Journal } from '@sensei/core/ports/journal'
@@ -7,17 +8,34 @@ import type { Survey } from '@sensei/core/survey'
 import type { Cast } from '../cast.ts'
 import type { MigrationOptions } from '../request.ts'
 
-/** Takes a snapshot and writes down where it is, so that a later process finds it. */
+/** The folder of one migration's private copies. */
+export function copiesOf(cast: Pick<Cast, 'copies'>, migrationId: string): string {
+  return `${cast.copies}/${migrationId}`
+}
+
+/**
+ * Takes a snapshot and writes down where it is, so that a later process finds it. Copies of before, also one whose
+ * taker was killed before it wrote it down, are removed first.
+ */
 export async function takeSnapshot(
   cast: Cast,
   migrationId: string,
   owner: string,
   signal: AbortSignal,
 ): Promise<Snapshot> {
-  const snapshot = await cast.source.takeSnapshot(`${cast.copies}/${migrationId}`, {
+  const directory = copiesOf(cast, migrationId)
+  await rm(directory, { recursive: true, force: true })
+  const snapshot = await cast.source.takeSnapshot(directory, {
     signal,
     onProgress: (done, total) =>
-      cast.progress.report({ phase: 'snapshot', table: null, unit: 'bytes', done, total, message: null }),
+      cast.progress.report({
+        phase: 'snapshot',
+        table: null,
+        unit: 'bytes',
+        done,
+        total,
+        message: null,
+      }),
   })
   await cast.journal.record(migrationId, [
     {
@@ -49,7 +67,10 @@ export async function scouted(journal: Journal, migrationId: string): Promise<Sc
 }
 
 /** The last snapshot written down, whether it still lives or not. */
-export async function knownSnapshot(journal: Journal, migrationId: string): Promise<Snapshot | null> {
+export async function knownSnapshot(
+  journal: Journal,
+  migrationId: string,
+): Promise<Snapshot | null> {
   return (await scouted(journal, migrationId))?.snapshot ?? null
 }
 

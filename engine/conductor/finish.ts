@@ -1,0 +1,61 @@
+/** What a table gets after its rows, and what spans tables. */
+import type { TableMapping } from '@sensei/core/plan'
+import type { ConstraintRefusal, FinishPart } from '@sensei/core/ports/target'
+import { patiently } from '../patience.ts'
+import type { TableFailure } from '../request.ts'
+import { eachLimited } from './each-limited.ts'
+import { type Failures, failureOf, interrupted, type Load, record } from './load.ts'
+
+const FINISHED_AT_ONCE = 2
+
+/** Null when the data satisfies the part. */
+export async function finish(
+  load: Load,
+  table: TableMapping,
+  part: FinishPart,
+): Promise<TableFailure | null> {
+  const { cast, plan, run, signal } = load
+  if (signal.aborted) throw interrupted(run.migrationId)
+  report(load, table.target, part)
+  const outcome = await patiently(signal, () =>
+    cast.target.builder.finishTable(run, plan, table, part),
+  )
+  await record(load, outcome.receipts)
+  return outcome.refused.length === 0 ? null : refused(table, outcome.refused)
+}
+
+/** Foreign keys need their parents' keys; sequences, views and statistics need everything. */
+export async function finishWhole(load: Load, failures: Failures): Promise<void> {
+  const sound = load.plan.tables.filter((table) => !failures.has(table.source))
+  for (const part of ['foreign keys', 'sequences', 'analyze'] as const) {
+    await eachLimited(sound, FINISHED_AT_ONCE, async (table) => {
+      try {
+        const failure = await finish(load, table, part)
+        if (failure !== null) failures.set(table.source, failure)
+      } catch (error) {
+        failures.set(table.source, failureOf(load, table, error))
+      }
+    })
+  }
+  if (failures.size === 0) await createViews(load)
+}
+
+async function createViews(load: Load): Promise<void> {
+  const { cast, plan, run, signal } = load
+  const views = await patiently(signal, () => cast.target.builder.createViews(run, plan))
+  for (const view of views) {
+    report(load, view.view, view.created ? 'view created' : `view refused: ${view.reason}`)
+  }
+}
+
+function report({ cast }: Load, table: string, message: string): void {
+  cast.progress.report({ phase: 'finish', table, unit: 'steps', done: 0, total: null, message })
+}
+
+function refused(table: TableMapping, refusals: readonly ConstraintRefusal[]): TableFailure {
+  const lines = refusals.map(
+    (one) =>
+      `${one.constraint}: ${one.message} (${one.rows} rows, such as ${one.examples.join('; ')})`,
+  )
+  return { table: table.source, code: 'CONSTRAINT_REFUSED', message: lines.join('\n') }
+}
