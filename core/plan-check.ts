@@ -7,11 +7,8 @@ import { SenseiError } from './errors.ts'
 import { LOSS_RULES } from './losses.ts'
 import { CONVERSIONS, type Plan } from './plan.ts'
 import { editableProblem, planProblem } from './plan-rules.ts'
-import { parseStrictJson } from './strict-json.ts'
 import { TEXT_FORMATS } from './survey.ts'
 
-/** A larger file is no plan that a person edited; it is refused before it is parsed. */
-export const PLAN_BYTES_MAX = 64 * 1024 * 1024
 const TABLES_MAX = 20_000
 const COLUMNS_MAX = 2_000
 const OBJECTS_MAX = 200_000
@@ -165,12 +162,6 @@ function check(value: unknown, problemOf: (plan: Plan) => string | null): Plan {
   const problem = problemOf(plan)
   if (problem !== null) throw invalid(problem)
   return plan
-}
-
-/** Reads a plan file, edited or not: strict JSON (no key twice, bounded depth), then the schema. */
-export function parsePlan(bytes: Uint8Array): Plan {
-  if (bytes.length > PLAN_BYTES_MAX) throw invalid(`it has more than ${PLAN_BYTES_MAX} bytes`)
-  return checkEditedPlan(parseStrictJson(bytes))
 }
 
 function invalid(problem: string): SenseiError {
