@@ -20,6 +20,7 @@ export async function copyAll(
 ): Promise<number> {
   const copy = session.submit(new CopyIn(sql))
   let announced = 0
+  let taken = 0
   try {
     await copy.begin()
     for await (const batch of request.read()) {
@@ -30,11 +31,12 @@ export async function copyAll(
       request.onRows(batch.rows, batch.bytes.length)
     }
     stopIfAborted(request.signal)
-    return sameCount(await copy.finish(), announced)
+    taken = await copy.finish()
   } catch (error) {
     await endCopy(session, copy, error)
     throw error
   }
+  return sameCount(taken, announced)
 }
 
 /** One COPY of these bytes; the caller holds a savepoint. */
