@@ -12,7 +12,7 @@ import type { Target, TargetWitness } from '@sensei/core/ports/target'
 import type { SourceWitness } from '@sensei/core/ports/witness'
 import type { Reject } from '@sensei/core/receipt'
 import type { Snapshot } from '@sensei/core/snapshot'
-import type { NotChecked, QueryVerification, ReferentialVerification, TableVerification, Verification } from '@sensei/core/verdict'
+import type { NotChecked, QueryVerification, ReferentialVerification, StructureFinding, TableVerification, Verification } from '@sensei/core/verdict'
 import { bucketsOf, type SourcePass, startSourcePass } from './buckets.ts'
 import { comparable } from './comparable.ts'
 import { compareQuery, queryOfView, type QueryToRun } from './queries.ts'
@@ -34,6 +34,8 @@ export interface ValidationRequest {
   readonly signal: AbortSignal
   /** Started beside the copy, on the same snapshot; a new one when absent. */
   readonly sourcePass?: SourcePass
+  /** What was found where no plan says how the target is built: its structure has nothing to be compared with. */
+  readonly pairing?: { readonly structure: readonly StructureFinding[]; readonly undecided: readonly NotChecked[] }
 }
 
 interface Validation extends ValidationRequest {
@@ -64,10 +66,10 @@ export async function validate(
 }
 
 async function compareAll(validation: Validation): Promise<Verification> {
-  const { plan, source, target, undecided } = validation
+  const { plan, source, target, undecided, pairing } = validation
   const scope = comparable(plan)
-  undecided.push(...scope.undecided)
-  const structure = await target.structure(plan)
+  undecided.push(...scope.undecided, ...(pairing?.undecided ?? []))
+  const structure = pairing?.structure ?? (await target.structure(plan))
   const tables = await compareTables(validation, scope.tables)
   const foreignKeys = await compareReferences(validation)
   const views: QueryVerification[] = []
@@ -75,7 +77,8 @@ async function compareAll(validation: Validation): Promise<Verification> {
   const queries: QueryVerification[] = []
   for (const query of validation.options.queries) queries.push(await compareQuery(source, target, query))
   const mutation = await mutationScore(validation, scope.tables)
-  const notChecked = [...undecided, ...scope.left, ...uncompared(scope.tables, tables), ...unanswered(views, 'view'), ...unanswered(queries, 'query')]
+  const unplanned = pairing === undefined ? [] : [{ what: 'keys, constraints, indexes and defaults', reason: 'there is no plan to compare them with' }]
+  const notChecked = [...undecided, ...unplanned, ...scope.left, ...uncompared(scope.tables, tables), ...unanswered(views, 'view'), ...unanswered(queries, 'query')]
   const findings = { tables, structure, views, queries, foreignKeys, mutation, notChecked, undecided }
   const verdict = verdictOf(findings, plan)
   const { undecided: _, ...verification } = findings

@@ -1,0 +1,63 @@
+/** `sensei verify`: compares a pair that exists already, whoever copied it. Nothing that it does in the target is ever committed. */
+import { randomUUID } from 'node:crypto'
+import type { Plan } from '@sensei/core/plan'
+import type { Snapshot } from '@sensei/core/snapshot'
+import type { Survey } from '@sensei/core/survey'
+import type { Verification } from '@sensei/core/verdict'
+import { pair } from './pairing.ts'
+import type { QueryToRun } from './queries.ts'
+import { type ValidatorCast, validate } from './validate.ts'
+
+export interface VerifyRequest {
+  /** Where the private copy of the source goes; it is removed in the end. */
+  readonly copies: string
+  readonly schema: string
+  readonly include: readonly string[]
+  readonly exclude: readonly string[]
+  /** Null: the pair is compared as it is found. */
+  readonly plan: Plan | null
+  readonly options: { readonly differencesMax: number; readonly queries: readonly QueryToRun[] }
+  readonly signal: AbortSignal
+}
+
+export interface Verified {
+  readonly verification: Verification
+  readonly plan: Plan
+  readonly survey: Survey
+  readonly snapshot: Snapshot
+}
+
+export async function verify(cast: ValidatorCast, request: VerifyRequest): Promise<Verified> {
+  const { signal } = request
+  const tick = (phase: 'snapshot' | 'survey') => (table: string | null, done: number, total: number) =>
+    cast.progress.report({ phase, table, unit: phase === 'snapshot' ? 'bytes' : 'rows', done, total, message: null })
+  const snapshot = await cast.source.takeSnapshot(`${request.copies}/verify-${randomUUID()}`, {
+    signal,
+    onProgress: (done, total) => tick('snapshot')(null, done, total),
+  })
+  try {
+    const surveyor = await cast.source.openSurveyor(snapshot)
+    const { include, exclude } = request
+    const survey = await surveyor.survey({ include, exclude, signal, onProgress: tick('survey') }).finally(() => surveyor.close())
+    const found = request.plan === null ? await pairUp(cast, survey, request) : null
+    const plan = found?.plan ?? (request.plan as Plan)
+    const verification = await validate(cast, plan, snapshot, {
+      rejects: new Map(),
+      options: request.options,
+      signal,
+      ...(found === null ? {} : { pairing: found }),
+    })
+    return { verification, plan, survey, snapshot }
+  } finally {
+    await cast.source.dropSnapshot(snapshot)
+  }
+}
+
+async function pairUp(cast: ValidatorCast, survey: Survey, { schema, include, exclude }: VerifyRequest): Promise<ReturnType<typeof pair>> {
+  const target = await cast.target.openWitness({ schema })
+  try {
+    return pair(survey, await target.describe(), schema, include.length + exclude.length > 0)
+  } finally {
+    await target.close()
+  }
+}
