@@ -36,6 +36,8 @@ export interface ScanRequest {
 
 export interface ScanColumn {
   readonly name: string
+  /** By SQLite's affinity it is a column of numbers, whatever it really holds. */
+  readonly numeric: boolean
   readonly jsonb: boolean
 }
 
@@ -56,6 +58,7 @@ const TEXT_BYTES_MAX = 16_384
 const TEXT_END = `cast(x'7400' as text)`
 const END = `cast(x'00' as text)`
 
+const APOSTROPHE = 39
 const LETTER_L = 76
 const LETTER_N = 78
 const LETTER_T = 116
@@ -70,7 +73,7 @@ export function* scanRange(database: DatabaseSync, request: ScanRequest): Genera
 }
 
 class Scan {
-  readonly result: {
+  result: {
     tallies: Tally[]
     rows: number
     bytesMax: number
@@ -117,17 +120,20 @@ class Scan {
     const from = this.#keys.rowid
       ? `${this.#from} ${where}`
       : `(select * from ${this.#from} ${where} order by ${orderBy(this.#keys)})`
-    const cells = concatenated(this.#request.columns.map(({ name }) => cellSql(quoteIdent(name))))
+    const cells = concatenated(this.#request.columns.map(cellSql))
     const sql = `select cast(group_concat(${cells}, '') as blob), count(*) from ${from}`
     const [bytes, count] = this.#get(sql, values) as [Uint8Array | null, bigint]
     if (bytes === null) return 0
-    if (!isUtf8(bytes) || !isWhole(bytes, Number(count) * this.#request.columns.length)) {
+    const before = structuredClone(this.result)
+    if (!isUtf8(bytes) || !this.#count(bytes, Number(count))) {
+      this.result = before
       this.#exact(part)
-    } else this.#count(bytes, Number(count))
+    }
     return bytes.length
   }
 
-  #count(bytes: Uint8Array, rows: number): void {
+  /** False when the bytes are not as many cells as they should be, or when one of them needs the exact path. */
+  #count(bytes: Uint8Array, rows: number): boolean {
     const { tallies } = this.result
     let at = 0
     here.range = this.#request.number
@@ -137,15 +143,23 @@ class Scan {
       for (const tally of tallies) {
         let end = at
         let real = false
-        for (let byte = bytes[end]; byte !== 0; byte = bytes[++end]) if (byte === POINT) real = true
+        for (let byte = bytes[end]; byte !== 0; byte = bytes[++end]) {
+          if (byte === undefined) return false
+          if (byte === POINT) real = true
+        }
         if (bytes[end - 1] === LETTER_T && end > at) size += addText(tally, bytes, at, end - 1)
-        else if (bytes[at] === LETTER_N) tally.null += 1
-        else if (bytes[at] === LETTER_X) size += addBlob(tally, lengthOf(bytes, at + 1, end))
-        else size += addNumber(tally, bytes, at, end, real)
+        else {
+          const first = bytes[at]!
+          if (first === LETTER_L || first === APOSTROPHE) return false
+          if (first === LETTER_N) tally.null += 1
+          else if (first === LETTER_X) size += addBlob(tally, blobLength(bytes, at, end))
+          else size += addNumber(tally, bytes, at, end, real)
+        }
         at = end + 1
       }
       this.#addRow(size)
     }
+    return at === bytes.length
   }
 
   #exact(part: KeyRange): void {
@@ -213,7 +227,13 @@ function concatenated(parts: readonly string[]): string {
   return `(${concatenated(parts.slice(0, half))}||${concatenated(parts.slice(half))})`
 }
 
-function cellSql(column: string): string {
+/**
+ * In a column of numbers quote() alone does; it writes a text in quotes, which sends the batch to the exact path. Else a
+ * text is written as it is, a blob as its length.
+ */
+function cellSql({ name, numeric }: ScanColumn): string {
+  const column = quoteIdent(name)
+  if (numeric) return `quote(${column})||${END}`
   const text = `iif(octet_length(${column})<=${TEXT_BYTES_MAX},${column}||${TEXT_END},'L'||${END})`
   const other = `iif(typeof(${column})='blob','X'||octet_length(${column}),quote(${column}))||${END}`
   return `iif(typeof(${column})='text',${text},${other})`
@@ -224,15 +244,10 @@ function exactColumn(column: string): string {
   return `typeof(${column}), case typeof(${column}) when 'text' then cast(${column} as blob) when 'blob' then octet_length(${column}) else cast(${column} as text) end`
 }
 
-/** True when the bytes are as many cells as they should be, none of them a stand-in for a long text. */
-function isWhole(bytes: Uint8Array, cells: number): boolean {
-  let count = 0
-  for (let at = 0; at < bytes.length; at += 1) {
-    if (bytes[at] !== 0) continue
-    count += 1
-    if (bytes[at - 1] === LETTER_L && (at === 1 || bytes[at - 2] === 0)) return false
-  }
-  return count === cells
+/** `X16` is a length, `X'00ff'` the blob itself. */
+function blobLength(bytes: Uint8Array, start: number, end: number): number {
+  if (bytes[start + 1] === APOSTROPHE) return (end - start - 3) / 2
+  return lengthOf(bytes, start + 1, end)
 }
 
 function lengthOf(bytes: Uint8Array, start: number, end: number): number {

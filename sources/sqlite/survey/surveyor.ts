@@ -101,7 +101,11 @@ class SqliteSurveyor implements Surveyor {
     const scan = await this.#pool.scan(
       {
         table: facts.name,
-        columns: facts.columns.map(({ name, declared }) => ({ name, jsonb: /jsonb/i.test(declared) })),
+        columns: facts.columns.map(({ name, declared }) => ({
+          name,
+          jsonb: /jsonb/i.test(declared),
+          numeric: isNumeric(declared),
+        })),
         encoding,
       },
       rows,
@@ -188,6 +192,12 @@ class SqliteSurveyor implements Surveyor {
     const [value] = statement.get() as unknown as [unknown]
     return String(value)
   }
+}
+
+/** Columns that are declared as numbers, as SQLite itself decides it, without dates and their like, which are texts. */
+function isNumeric(declared: string): boolean {
+  if (/char|clob|text|blob/i.test(declared)) return false
+  return /int|real|floa|doub|num|dec|bool/i.test(declared)
 }
 
 function isOrdinary(object: CatalogueObject, catalogue: Catalogue): boolean {
