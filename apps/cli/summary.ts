@@ -38,6 +38,8 @@ const VERDICT_COLORS: Record<Verdict, number> = {
 
 export interface SummaryFacts {
   readonly outcome: Outcome
+  /** What it is about, where that is no migration. */
+  readonly subject?: readonly [title: string, text: string]
   /** Where the certificate or the report was written. */
   readonly file: string | null
   /** Null for a migration that ran before. */
@@ -56,7 +58,7 @@ export function summary(facts: SummaryFacts): string {
   const head = [
     headline(outcome, facts.color),
     '',
-    titled('Migration', outcome.migrationId),
+    cut(titled(...(facts.subject ?? (['Migration', outcome.migrationId] as const))), COLUMNS),
     titled('Rows', rowsLine(outcome.tables, facts.seconds)),
   ]
   const tail = [
