@@ -188,14 +188,24 @@ export const CONTROLS: readonly { readonly name: string; readonly sabotage: stri
 ]
 
 async function main(): Promise<void> {
+  // A test server does not keep its process awake, and while one is stopped nothing else might.
+  const awake = setInterval(() => undefined, 60_000)
+  try {
+    await prove()
+  } finally {
+    clearInterval(awake)
+  }
+}
+
+async function prove(): Promise<void> {
   const seed = Number(process.env.SEED ?? Math.floor(Math.random() * 1e9))
   for (const version of [18, 15] as const) {
-    const share = version === 18 ? 1 : 0.1
+    const share = (version === 18 ? 1 : 0.1) * Number(process.env.SHARE ?? 1)
     const result = await run({
       version,
       transitions: 100_000 * share,
-      clientKills: 200 * share,
-      serverKills: 50 * share,
+      clientKills: Math.round(200 * share),
+      serverKills: Math.round(50 * share),
       seed,
     })
     process.stdout.write(`${JSON.stringify({ proof: 'G1', seed, ...result })}\n`)

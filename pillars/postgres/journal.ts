@@ -19,6 +19,17 @@ import { inOurWords } from './errors.ts'
 
 const LIST_MAX = 1_000
 
+/** The row that a function made or moved, with what its connections say. */
+const described = (call: string): string => `
+select m.id, m.options, m.status, m.failed_in, m.version, m.created_at, m.updated_at,
+  s.engine as source_engine, s.url as source_url, t.engine as target_engine, t.url as target_url
+from ${call} m
+join connection s on s.org_id = m.org_id and s.id = m.source_id
+join connection t on t.org_id = m.org_id and t.id = m.target_id`
+
+const CREATE = described('create_migration($1, $2, $3, $4, $5, $6, $7)')
+const TRANSITION = described('transition($1, $2, $3, $4, $5, $6)')
+
 export class PostgresJournal implements Journal {
   readonly #door: Door
   readonly #orgId: string
@@ -35,35 +46,20 @@ export class PostgresJournal implements Journal {
     return this.#write(async (tx) => {
       const sourceId = await connectionId(tx, this.#orgId, source)
       const targetId = await connectionId(tx, this.#orgId, target)
-      await tx.query('select from create_migration($1, $2, $3, $4, $5, $6, $7)', [
-        id,
-        sourceId,
-        targetId,
-        JSON.stringify(options),
-        eventId,
-        JSON.stringify(payload),
-        actor,
-      ])
-      return recordOf(tx, id)
+      const settings = JSON.stringify(options)
+      const values = [id, sourceId, targetId, settings, eventId, eventPayload(payload), actor]
+      const rows = await tx.query<MigrationRow>(CREATE, values)
+      return toRecord(rows[0] as MigrationRow)
     })
   }
 
   async transition<T extends Transition>(step: TransitionStep<T>): Promise<MigrationRecord> {
     const eventId = randomUUID()
+    const { migrationId, event, expectedVersion, payload, actor } = step
+    const values = [migrationId, event, expectedVersion, eventId, eventPayload(payload), actor]
     return this.#write(async (tx) => {
-      const [moved] = await tx.query<MovedRow>(
-        'select status, failed_in, version, updated_at from transition($1, $2, $3, $4, $5, $6)',
-        [
-          step.migrationId,
-          step.event,
-          step.expectedVersion,
-          eventId,
-          eventPayload(step.payload),
-          step.actor,
-        ],
-      )
-      const record = await recordOf(tx, step.migrationId)
-      return moved === undefined ? record : { ...record, ...movedTo(moved) }
+      const rows = await tx.query<MigrationRow>(TRANSITION, values)
+      return toRecord(rows[0] as MigrationRow)
     })
   }
 
@@ -126,13 +122,6 @@ export class PostgresJournal implements Journal {
   }
 }
 
-interface MovedRow {
-  readonly status: string
-  readonly failed_in: string | null
-  readonly version: number
-  readonly updated_at: Date
-}
-
 type MigrationRow = Awaited<ReturnType<ReturnType<typeof migrations>['execute']>>[number]
 
 /** A message from elsewhere may hold what jsonb refuses; in an event it is for people, so its picture will do. */
@@ -179,16 +168,10 @@ function toRecord(row: MigrationRow): MigrationRecord {
     source: { engine: row.source_engine, url: row.source_url },
     target: { engine: row.target_engine, url: row.target_url },
     options: row.options as NewMigration['options'],
-    createdAt: row.created_at.toISOString(),
-    ...movedTo(row),
-  }
-}
-
-function movedTo(row: MovedRow) {
-  return {
     state: row.status as State,
     failedIn: row.failed_in as Phase | null,
     version: row.version,
+    createdAt: row.created_at.toISOString(),
     updatedAt: row.updated_at.toISOString(),
   }
 }

@@ -21,9 +21,9 @@ const endpoints = {
 }
 
 for (;;) {
-  const known = [...(await journal.list({ limit: 8 }))]
-  if (known.length < 8 || random.chance(0.2)) known.push(await create())
-  for (let step = 0; step < 24; step++) {
+  const known = [...(await journal.list({ limit: 24 }))]
+  if (known.length < 24 || random.chance(0.3)) known.push(await create())
+  for (let step = 0; step < 48; step++) {
     const index = random.below(known.length)
     known[index] = await push(known[index] as MigrationRecord, random)
   }
