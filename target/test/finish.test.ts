@@ -156,6 +156,44 @@ describe.each(VERSIONS)('on PostgreSQL %i', (version) => {
     ])
   })
 
+  test('a definition that PostgreSQL does not accept fails its table, with the reason', async () => {
+    const index = { name: 'moving', unique: false, parts: ['(now()::text)'], where: null }
+    const loose = { primary_key: { name: 'pk', columns: ['city'] }, uniques: [], foreign_keys: [] }
+    const bad = {
+      ...people,
+      ...loose,
+      indexes: [index],
+      checks: [{ name: 'odd', expression: 'nowhere > 1' }],
+    }
+    await build(at, both)
+    await load(people, [person(1, 1), person(2, null), person(3, null)])
+    expect((await finish(bad)).refused).toMatchObject([
+      { constraint: 'pk', code: '23502', rows: 2 },
+      {
+        constraint: 'moving',
+        code: '42P17',
+        rows: 0,
+        message: expect.stringContaining('IMMUTABLE'),
+      },
+      { constraint: 'odd', code: '42703', rows: 0 },
+    ])
+  })
+
+  test('duplicates in a partial index of expressions are counted as the index sees them', async () => {
+    const index = {
+      name: 'one_city',
+      unique: true,
+      parts: ['lower("name") DESC'],
+      where: '"id" < 5',
+    }
+    const strict = { ...cities, primary_key: null, checks: [], indexes: [index] }
+    await build(at, both)
+    await load(cities, [city(1, 'Ulm'), city(2, 'ULM'), city(3, 'Rom'), city(9, 'ROM')])
+    expect((await finish(strict)).refused).toMatchObject([
+      { constraint: 'one_city', code: '23505', rows: 2, examples: ['ulm'] },
+    ])
+  })
+
   test('a foreign key planned as not valid is created so, over its orphans', async () => {
     const [planned] = people.foreign_keys
     const loose = { ...people, foreign_keys: [{ ...planned!, not_valid: true }] }
