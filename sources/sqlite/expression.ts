@@ -14,12 +14,20 @@ const LENGTH_MAX = 10_000
 const CHANGING = new Set(['current_date', 'current_time', 'current_timestamp'])
 
 /** Throws EXPRESSION_REFUSED. `database` is only asked for the table's columns. */
-export function assertScalarExpression(database: DatabaseSync, table: string, expression: string): void {
+export function assertScalarExpression(
+  database: DatabaseSync,
+  table: string,
+  expression: string,
+): void {
   const reason = refusal(database, table, expression)
   if (reason === null) return
-  throw new SenseiError('EXPRESSION_REFUSED', `the expression for table ${table} is refused: ${reason}`, {
-    details: { table, expression },
-  })
+  throw new SenseiError(
+    'EXPRESSION_REFUSED',
+    `the expression for table ${table} is refused: ${reason}`,
+    {
+      details: { table, expression },
+    },
+  )
 }
 
 function refusal(database: DatabaseSync, table: string, expression: string): string | null {
@@ -33,7 +41,9 @@ function refusal(database: DatabaseSync, table: string, expression: string): str
   try {
     const list = columns.map(({ name }) => quoteIdent(name)).join(', ')
     scratch.exec(`create table ${quoteIdent(table)} (${list})`)
-    scratch.exec(`insert into ${quoteIdent(table)} values (${columns.map(() => 'null').join(', ')})`)
+    scratch.exec(
+      `insert into ${quoteIdent(table)} values (${columns.map(() => 'null').join(', ')})`,
+    )
     scratch.setAuthorizer((action, name) =>
       action === constants.SQLITE_FUNCTION && name === 'load_extension'
         ? constants.SQLITE_DENY
@@ -60,7 +70,8 @@ function shapeProblem(expression: string): string | null {
     }
     if (token.kind !== 'sign') continue
     if (token.text === ';') return 'it holds more than one statement'
-    if (token.text === '?' || token.text === '$' || token.text === '@') return 'it holds a parameter'
+    if (token.text === '?' || token.text === '$' || token.text === '@')
+      return 'it holds a parameter'
     if (token.text === '(') depth += 1
     if (token.text === ')') depth -= 1
     if (depth < 0) return 'its brackets do not match'

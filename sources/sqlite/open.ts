@@ -39,7 +39,9 @@ export function openReadOnly(path: string, options: OpenOptions = {}): DatabaseS
     })
     try {
       database.enableDefensive(true)
-      database.exec('pragma trusted_schema = off; pragma query_only = on; pragma cache_size = -16000')
+      database.exec(
+        'pragma trusted_schema = off; pragma query_only = on; pragma cache_size = -16000',
+      )
       // The first read of the file: what is no database is found here, not in the middle of the work.
       database.prepare('select count(*) from sqlite_schema').get()
       return database
@@ -88,10 +90,16 @@ function explain(path: string, code: number): Explanation {
     case SQLITE_CORRUPT:
       return ['SOURCE_CORRUPT', `${path} is damaged: SQLite cannot read all of it`]
     case SQLITE_BUSY:
-      return ['SOURCE_BUSY', `${path} is locked by a writer for more than ${BUSY_TIMEOUT_MS / 1000} s`]
+      return [
+        'SOURCE_BUSY',
+        `${path} is locked by a writer for more than ${BUSY_TIMEOUT_MS / 1000} s`,
+      ]
     case SQLITE_CANTOPEN:
     case SQLITE_PERM:
-      return ['SOURCE_UNREACHABLE', `${path} cannot be opened for reading, or the files beside it (-wal, -shm) cannot`]
+      return [
+        'SOURCE_UNREACHABLE',
+        `${path} cannot be opened for reading, or the files beside it (-wal, -shm) cannot`,
+      ]
     default:
       return [null, '']
   }
@@ -108,6 +116,9 @@ function refuseWhatIsNoFile(path: string): void {
   }
   // SQLite takes a file of 0 bytes for an empty database; a person who names one made a mistake.
   if (found.size === 0) {
-    throw new SenseiError('SOURCE_NOT_A_DATABASE', `${path} is empty (0 bytes), not a SQLite database`)
+    throw new SenseiError(
+      'SOURCE_NOT_A_DATABASE',
+      `${path} is empty (0 bytes), not a SQLite database`,
+    )
   }
 }

@@ -13,7 +13,8 @@ import { backup, type DatabaseSync } from 'node:sqlite'
 import { SenseiError } from '@sensei/core/errors'
 import type { SnapshotOptions } from '@sensei/core/ports/source'
 import type { Snapshot } from '@sensei/core/snapshot'
-import { describe, describingErrors, openReadOnly } from './open.ts'
+import { quoteIdent } from '@sensei/core/sql'
+import { describe, describingErrors, openReadOnly, sqliteCode } from './open.ts'
 
 const PREFIX = 'sqlite-'
 const COMPLETE = '.copy'
@@ -44,7 +45,7 @@ export async function takePrivateCopy(
   const location = join(directory, `${name}${COMPLETE}`)
   try {
     await copy(path, partial, options)
-    describingErrors(path, () => refuseDamage(path, partial))
+    const unchecked = describingErrors(path, () => refuseDamage(path, partial))
     const sha256 = await digest(partial, options.signal)
     await flush(partial)
     await rename(partial, location)
@@ -55,7 +56,7 @@ export async function takePrivateCopy(
       sha256,
       takenAt: new Date().toISOString(),
       location,
-      notes: [],
+      notes: unchecked,
     }
   } catch (error) {
     await removeWithCompanions(partial)
@@ -79,14 +80,15 @@ async function copy(path: string, partial: string, options: SnapshotOptions): Pr
   try {
     holdPointInTime(source)
     options.signal.throwIfAborted()
-    const pages = { done: 0 }
+    const { page_size: pageBytes } = source.prepare('pragma page_size').get() as {
+      page_size: number
+    }
     await backup(source, partial, {
       rate: PAGES_A_STEP,
       progress: ({ totalPages, remainingPages }) => {
         // Thrown here it ends the backup.
         options.signal.throwIfAborted()
-        pages.done = totalPages - remainingPages
-        options.onProgress(pages.done, totalPages)
+        options.onProgress((totalPages - remainingPages) * pageBytes, totalPages * pageBytes)
       },
     })
   } finally {
@@ -113,18 +115,14 @@ async function standAlone(partial: string): Promise<void> {
 }
 
 /**
- * quick_check also reports rows that break NOT NULL, CHECK or STRICT: such rows are data, which the survey and the
- * load deal with. Everything else is a file that cannot be read reliably.
+ * Refuses a copy that cannot be read reliably. Returns what could not be checked: a table whose definition calls
+ * functions that only its application has.
  */
-function refuseDamage(path: string, partial: string): void {
+function refuseDamage(path: string, partial: string): readonly string[] {
   const database = openReadOnly(partial)
   try {
-    const check = database.prepare('pragma quick_check(100)')
-    check.setReturnArrays(true)
-    const damage = (check.all() as unknown as string[][])
-      .map(([line]) => line ?? '')
-      .filter((line) => line !== 'ok' && !ABOUT_ROWS.test(line))
-    if (damage.length === 0) return
+    const { damage, unchecked } = findDamage(database)
+    if (damage.length === 0) return unchecked
     throw new SenseiError('SOURCE_CORRUPT', `${path} is damaged: ${damage[0]}`, {
       details: { path, findings: damage },
     })
@@ -133,6 +131,45 @@ function refuseDamage(path: string, partial: string): void {
   }
 }
 
+interface Damage {
+  readonly damage: readonly string[]
+  readonly unchecked: readonly string[]
+}
+
+function findDamage(database: DatabaseSync): Damage {
+  try {
+    return { damage: quickCheck(database, '100'), unchecked: [] }
+  } catch (error) {
+    if (sqliteCode(error) !== SQLITE_ERROR) throw error
+  }
+  // One definition stops the whole check: then table by table.
+  const tables = database.prepare(`select name from sqlite_schema where type = 'table'`)
+  const damage: string[] = []
+  const unchecked: string[] = []
+  for (const { name } of tables.all() as { name: string }[]) {
+    try {
+      damage.push(...quickCheck(database, quoteIdent(name)))
+    } catch (error) {
+      if (sqliteCode(error) !== SQLITE_ERROR) throw error
+      unchecked.push(`the pages of table ${name} were not checked: ${(error as Error).message}`)
+    }
+  }
+  return { damage, unchecked }
+}
+
+const SQLITE_ERROR = 1
+
+function quickCheck(database: DatabaseSync, argument: string): readonly string[] {
+  const check = database.prepare(`pragma quick_check(${argument})`)
+  check.setReturnArrays(true)
+  const lines = (check.all() as unknown as string[][]).map(([line]) => line ?? '')
+  return lines.filter((line) => line !== 'ok' && !ABOUT_ROWS.test(line))
+}
+
+/**
+ * quick_check also reports rows that break NOT NULL, CHECK or STRICT: such rows are data, which the survey and the
+ * load deal with. Everything else is a file that cannot be read reliably.
+ */
 const ABOUT_ROWS =
   /^(NULL value in |CHECK constraint failed in |non-(\w+) value in |(TEXT|NUMERIC|INTEGER|REAL|BLOB|NULL) value in )/
 
@@ -156,7 +193,8 @@ function walSize(path: string): number {
 function sweep(directory: string): void {
   for (const entry of readdirSync(directory)) {
     const owner = new RegExp(`^${PREFIX}.*\\.(\\d+)\\${PARTIAL}`).exec(entry)?.[1]
-    if (owner !== undefined && !isAlive(Number(owner))) rmSync(join(directory, entry), { force: true })
+    if (owner !== undefined && !isAlive(Number(owner)))
+      rmSync(join(directory, entry), { force: true })
   }
 }
 
@@ -186,7 +224,8 @@ async function flush(path: string): Promise<void> {
 }
 
 async function removeWithCompanions(path: string): Promise<void> {
-  for (const suffix of ['', '-journal', '-wal', '-shm']) await rm(`${path}${suffix}`, { force: true })
+  for (const suffix of ['', '-journal', '-wal', '-shm'])
+    await rm(`${path}${suffix}`, { force: true })
   await flush(dirname(path)).catch(() => undefined)
 }
 

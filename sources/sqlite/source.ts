@@ -10,6 +10,7 @@ import { openSqliteReader } from './reader/reader.ts'
 import { dropPrivateCopy, privateCopyLives, takePrivateCopy } from './snapshot.ts'
 import { openSqliteSurveyor } from './survey/surveyor.ts'
 import { parseSqliteUrl, type SqliteAddress } from './url.ts'
+import { openSqliteWitness } from './witness/witness.ts'
 
 /** Opens nothing yet: a migration whose private copy is taken goes on after the file itself is gone. */
 export async function openSqliteSource(url: string): Promise<Source> {
@@ -55,7 +56,6 @@ class SqliteSource implements Source {
 
   async openWitness(snapshot: Snapshot): Promise<SourceWitness> {
     located(snapshot)
-    const { openSqliteWitness } = await import('./witness/witness.ts')
     return openSqliteWitness(snapshot)
   }
 

@@ -23,7 +23,8 @@ export function parseSqliteUrl(url: string): SqliteAddress {
   if (path === '') throw invalid(url, 'the path is missing')
   if (path.includes('\0')) throw invalid(url, 'the path holds a NUL character')
   if (/^file:/i.test(path)) throw invalid(url, 'SQLite URIs (file:…) are not accepted, only paths')
-  if (path === ':memory:') throw invalid(url, 'a database in memory cannot be read by another process')
+  if (path === ':memory:')
+    throw invalid(url, 'a database in memory cannot be read by another process')
   return { url: `${SCHEME}${path}`, path: resolve(path) }
 }
 

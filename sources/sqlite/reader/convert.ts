@@ -89,7 +89,11 @@ const TYPE_NAMES: Readonly<Record<string, string>> = {
 
 /** `numeric(10,2)` -> `numeric`; one name for each type. */
 function baseType(type: string): string {
-  const bare = type.toLowerCase().replace(/\s*\([^)]*\)/, '').replace(/\s+/g, ' ').trim()
+  const bare = type
+    .toLowerCase()
+    .replace(/\s*\([^)]*\)/, '')
+    .replace(/\s+/g, ' ')
+    .trim()
   return TYPE_NAMES[bare] ?? bare
 }
 
@@ -158,7 +162,8 @@ function integral(
 function smallNumber(from: Uint8Array, start: number, end: number): number {
   const negative = from[start] === MINUS
   let value = 0
-  for (let at = negative ? start + 1 : start; at < end; at += 1) value = value * 10 + from[at]! - ZERO
+  for (let at = negative ? start + 1 : start; at < end; at += 1)
+    value = value * 10 + from[at]! - ZERO
   return negative ? -value : value
 }
 
@@ -319,11 +324,18 @@ function realText(value: number): string {
   return /^-?\d+$/.test(text) ? `${text}.0` : text
 }
 
-type WriteText = (writer: TupleWriter, from: Uint8Array, start: number, end: number) => string | null
+type WriteText = (
+  writer: TupleWriter,
+  from: Uint8Array,
+  start: number,
+  end: number,
+) => string | null
 
 /** Names of types that are no text; any other unknown name is an enum, which travels as its label. */
 const NOT_TEXT = new Set(
-  'smallint,integer,bigint,numeric,real,double precision,boolean,bytea,date,timestamp,timestamptz,time,json,jsonb,uuid'.split(','),
+  'smallint,integer,bigint,numeric,real,double precision,boolean,bytea,date,timestamp,timestamptz,time,json,jsonb,uuid'.split(
+    ',',
+  ),
 )
 
 function textWriter(column: ColumnMapping, type: string): WriteText | null {
@@ -414,7 +426,11 @@ function date(column: ColumnMapping): Convert {
 /** Seconds whose microseconds a double holds exactly. */
 const EXACT_SECONDS = 9_000_000_000
 
-function timestamp(column: ColumnMapping, usual: TextFormat, allowed: readonly TextFormat[]): Convert {
+function timestamp(
+  column: ColumnMapping,
+  usual: TextFormat,
+  allowed: readonly TextFormat[],
+): Convert {
   const parse = momentParser(column, usual, allowed)
   return (writer, from, start, end, storage) => {
     if (storage !== 'text') return wrongClass(storage, 'text')

@@ -25,7 +25,9 @@ export interface DecimalLimits {
   readonly scale: number
 }
 
-export type DecimalProblem = 'too many digits before the point' | 'more digits after the point than the column has'
+export type DecimalProblem =
+  | 'too many digits before the point'
+  | 'more digits after the point than the column has'
 
 /** Where the digits of a plain decimal (`-12.50`) stand, or null when the bytes are none. */
 export interface DecimalShape {
@@ -38,7 +40,13 @@ export interface DecimalShape {
   fractionEnd: number
 }
 
-const shape: DecimalShape = { negative: false, intStart: 0, intEnd: 0, fractionStart: 0, fractionEnd: 0 }
+const shape: DecimalShape = {
+  negative: false,
+  intStart: 0,
+  intEnd: 0,
+  fractionStart: 0,
+  fractionEnd: 0,
+}
 
 /** `-?digits[.digits]`; the shape is overwritten by the next call. */
 export function decimalShape(text: Uint8Array, start: number, end: number): DecimalShape | null {
@@ -101,7 +109,8 @@ export function decimalProblem(
 
 /** Rounding up 99.995 gives 100.00, one digit more before the point. */
 function allNines(text: Uint8Array, at: DecimalShape, cut: number): boolean {
-  for (let digit = at.intStart; digit < at.intEnd; digit += 1) if (text[digit] !== NINE) return false
+  for (let digit = at.intStart; digit < at.intEnd; digit += 1)
+    if (text[digit] !== NINE) return false
   for (let digit = at.fractionStart; digit < cut; digit += 1) if (text[digit] !== NINE) return false
   return true
 }

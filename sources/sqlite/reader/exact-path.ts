@@ -6,18 +6,20 @@
 import { isUtf8 } from 'node:buffer'
 import type { Conversion } from '@sensei/core/plan'
 import type { UnfitRow } from '@sensei/core/ports/source'
+import { classLetters } from '../cells.ts'
 import type { ReadableColumn, ReadableTable } from './table.ts'
 import type { TupleWriter } from './tuple-writer.ts'
 
 export type TextEncodingOfFile = 'UTF-8' | 'UTF-16le' | 'UTF-16be'
 
-/** Two columns of the SELECT for each copied one: the value, and whether its bytes are a text. */
+/** The classes of all values, then the values; a text as its bytes. */
 export function exactColumns(table: ReadableTable): string {
-  return table.columns.map(exactColumn).join(', ')
+  const values = table.columns.map(({ sql }) => sql)
+  return [classLetters(values), ...values.map(exactValue)].join(', ')
 }
 
-function exactColumn({ sql }: ReadableColumn): string {
-  return `iif(typeof(${sql})='text', cast(${sql} as blob), ${sql}), typeof(${sql})='text'`
+function exactValue(sql: string): string {
+  return `iif(typeof(${sql})='text', cast(${sql} as blob), ${sql})`
 }
 
 /** Appends one row; the reason when the conversion cannot represent it, and then the writer is as it was. */
@@ -30,9 +32,10 @@ export function writeRow(
 ): UnfitRow | null {
   const start = writer.at
   writer.startTuple(table.columns.length)
+  const classes = String(row[0])
   for (const [index, column] of table.columns.entries()) {
     const cell = writer.at
-    const reason = writeCell(column, row[index * 2], row[index * 2 + 1] === 1n, encoding, writer)
+    const reason = writeCell(column, row[index + 1], classes[index] === 't', encoding, writer)
     if (reason === null) continue
     writer.at = cell
     if (column.mapping.unfit === 'reject') {
@@ -94,7 +97,11 @@ const HAS_NUL = 'a text with a NUL character'
 
 const replacing = new TextDecoder('utf-8', { ignoreBOM: true })
 
-function utf8Of(stored: Uint8Array, encoding: TextEncodingOfFile, replaces: boolean): Uint8Array | null {
+function utf8Of(
+  stored: Uint8Array,
+  encoding: TextEncodingOfFile,
+  replaces: boolean,
+): Uint8Array | null {
   const name = encoding === 'UTF-16le' ? 'utf-16le' : 'utf-16be'
   try {
     return Buffer.from(new TextDecoder(name, { ignoreBOM: true, fatal: !replaces }).decode(stored))

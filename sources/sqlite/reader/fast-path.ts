@@ -9,6 +9,7 @@
  */
 import { isUtf8 } from 'node:buffer'
 import type { UnfitRow } from '@sensei/core/ports/source'
+import { concatenated } from '../cells.ts'
 import type { Convert, StorageClass } from './convert.ts'
 import type { ReadableColumn, ReadableTable } from './table.ts'
 import type { TupleWriter } from './tuple-writer.ts'
@@ -22,15 +23,8 @@ const LETTER_X = 88
 const APOSTROPHE = 39
 const POINT = 46
 
-/** SQL of one row: a balanced tree of ||, because a chain of them copies its beginning again and again. */
 export function rowSql(table: ReadableTable): string {
   return concatenated(table.columns.map(cellSql))
-}
-
-function concatenated(parts: readonly string[]): string {
-  if (parts.length === 1) return parts[0]!
-  const half = parts.length >> 1
-  return `(${concatenated(parts.slice(0, half))}||${concatenated(parts.slice(half))})`
 }
 
 function cellSql({ mapping, sql }: ReadableColumn): string {

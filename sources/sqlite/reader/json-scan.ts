@@ -33,7 +33,12 @@ let closers = new Uint8Array(1_024)
 /** The problem of the last scan that only jsonb has. */
 let jsonbProblem: JsonProblem | null = null
 
-export function jsonProblem(text: Uint8Array, start: number, end: number, forJsonb: boolean): JsonProblem | null {
+export function jsonProblem(
+  text: Uint8Array,
+  start: number,
+  end: number,
+  forJsonb: boolean,
+): JsonProblem | null {
   jsonbProblem = null
   if (scan(text, start, end) !== end) return INVALID
   return forJsonb ? jsonbProblem : null
@@ -151,7 +156,11 @@ function hex4(text: Uint8Array, start: number, end: number): number {
   let unit = 0
   for (let at = start; at < start + 4; at += 1) {
     const byte = text[at]!
-    const digit = isDigit(byte) ? byte - ZERO : (byte | 32) >= 97 && (byte | 32) <= 102 ? (byte | 32) - 87 : -1
+    const digit = isDigit(byte)
+      ? byte - ZERO
+      : (byte | 32) >= 97 && (byte | 32) <= 102
+        ? (byte | 32) - 87
+        : -1
     if (digit === -1) return -1
     unit = unit * 16 + digit
   }
@@ -207,6 +216,7 @@ function isDigit(byte: number): boolean {
 
 function blanks(text: Uint8Array, start: number, end: number): number {
   let at = start
-  while (at < end && (text[at] === 32 || text[at] === 10 || text[at] === 13 || text[at] === 9)) at += 1
+  while (at < end && (text[at] === 32 || text[at] === 10 || text[at] === 13 || text[at] === 9))
+    at += 1
   return at
 }

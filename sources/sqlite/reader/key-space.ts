@@ -57,7 +57,9 @@ function withoutRowidKey(database: DatabaseSync, table: string): readonly KeyPar
 /** A column may be called rowid; then one of the other names still means it. */
 function rowidSpace(database: DatabaseSync, table: string): KeySpace {
   const info = prepared(database, 'select name from pragma_table_xinfo(?)')
-  const taken = new Set((info.all(table) as { name: string }[]).map(({ name }) => name.toLowerCase()))
+  const taken = new Set(
+    (info.all(table) as { name: string }[]).map(({ name }) => name.toLowerCase()),
+  )
   const alias = ['rowid', '_rowid_', 'oid'].find((name) => !taken.has(name))
   if (alias !== undefined) return { parts: [alias], descending: false, rowid: true }
   const integerKey = integerPrimaryKey(database, table)
@@ -70,7 +72,9 @@ function rowidSpace(database: DatabaseSync, table: string): KeySpace {
 export function integerPrimaryKey(database: DatabaseSync, table: string): string | null {
   const info = prepared(database, 'select name, type from pragma_table_xinfo(?) where pk > 0')
   const parts = info.all(table) as { name: string; type: string }[]
-  const indexed = prepared(database, `select 1 from pragma_index_list(?) where origin = 'pk'`).get(table)
+  const indexed = prepared(database, `select 1 from pragma_index_list(?) where origin = 'pk'`).get(
+    table,
+  )
   const [only] = parts
   if (parts.length !== 1 || only === undefined || indexed !== undefined) return null
   return only.type.toLowerCase() === 'integer' ? only.name : null
@@ -144,7 +148,8 @@ export function encodeKeys(cells: readonly unknown[]): readonly Json[] {
   for (let at = 0; at < cells.length; at += 2) {
     const storage = String(cells[at])
     const value = cells[at + 1]
-    const plain = value instanceof Uint8Array ? Buffer.from(value).toString('base64') : String(value)
+    const plain =
+      value instanceof Uint8Array ? Buffer.from(value).toString('base64') : String(value)
     keys.push([storage.charAt(0), Object.is(value, -0) ? '-0' : plain])
   }
   return keys

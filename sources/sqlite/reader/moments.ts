@@ -44,7 +44,13 @@ export const MOMENT_FORMATS: Readonly<Partial<Record<TextFormat, Parse>>> = {
   'time-iso': timeOnly,
 }
 
-function separated(text: Uint8Array, start: number, end: number, mark: number, yearFirst: boolean): boolean {
+function separated(
+  text: Uint8Array,
+  start: number,
+  end: number,
+  mark: number,
+  yearFirst: boolean,
+): boolean {
   if (end - start !== 10) return false
   if (yearFirst) {
     if (text[start + 4] !== mark || text[start + 7] !== mark) return false
@@ -123,7 +129,8 @@ function offset(text: Uint8Array, start: number, end: number): boolean {
 
 /** Leap seconds and 24:00:00 are refused: PostgreSQL would turn them into another moment. */
 function time(hours: number, minutes: number, seconds: number): boolean {
-  if (hours < 0 || hours > 23 || minutes < 0 || minutes > 59 || seconds < 0 || seconds > 59) return false
+  if (hours < 0 || hours > 23 || minutes < 0 || minutes > 59 || seconds < 0 || seconds > 59)
+    return false
   moment.seconds = hours * 3600 + minutes * 60 + seconds
   moment.micros = 0
   moment.offsetSeconds = 0

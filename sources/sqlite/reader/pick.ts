@@ -15,7 +15,9 @@ function keyColumnsOf(table: TableMapping): readonly ColumnMapping[] {
   return (table.key ?? []).flatMap((name) => {
     const column = table.columns.find(({ target }) => target === name)
     const plain = column !== undefined && column.source !== null && column.expression === undefined
-    return plain && INVERTIBLE.has(column.conversion) && !/^char|^numeric/.test(column.type) ? [column] : []
+    return plain && INVERTIBLE.has(column.conversion) && !/^char|^numeric/.test(column.type)
+      ? [column]
+      : []
   })
 }
 
@@ -42,7 +44,10 @@ export function pickQuery(table: TableMapping, columns: string, from: string): P
 function parameters(keys: readonly ColumnMapping[], key: Uint8Array): SQLInputValue[] {
   const cells = canonicalCells(key)
   if (cells.length !== keys.length) {
-    throw new SenseiError('INTERNAL', `a key of ${cells.length} cells for ${keys.length} key columns`)
+    throw new SenseiError(
+      'INTERNAL',
+      `a key of ${cells.length} cells for ${keys.length} key columns`,
+    )
   }
   return cells.flatMap((cell, index): SQLInputValue[] => {
     if (cell === null) return [null, null]
@@ -52,7 +57,9 @@ function parameters(keys: readonly ColumnMapping[], key: Uint8Array): SQLInputVa
     if (conversion === 'integer') return [BigInt(text), BigInt(text)]
     if (conversion === 'boolean') return text === 't' ? [1n, 1n] : [0n, 0n]
     // A uuid may be stored as its text or as its 16 bytes.
-    return conversion === 'uuid' ? [text, Buffer.from(text.replaceAll('-', ''), 'hex')] : [text, text]
+    return conversion === 'uuid'
+      ? [text, Buffer.from(text.replaceAll('-', ''), 'hex')]
+      : [text, text]
   })
 }
 

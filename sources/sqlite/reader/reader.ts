@@ -14,7 +14,8 @@ import type {
 } from '@sensei/core/ports/source'
 import type { RawCell } from '@sensei/core/receipt'
 import { quoteIdent } from '@sensei/core/sql'
-import { describe, openReadOnly } from '../open.ts'
+import { classLetters } from '../cells.ts'
+import { describe, openReadOnly, sqliteCode } from '../open.ts'
 import { exactColumns, type TextEncodingOfFile, writeRow } from './exact-path.ts'
 import { rowSql, transcode } from './fast-path.ts'
 import { condition, encodeKeys, type KeyRange, keyColumns, keyText, orderBy } from './key-space.ts'
@@ -29,6 +30,9 @@ const BATCH_ROWS_MAX = 4_096
 /** The fast path holds a batch twice; this bounds it for tables with a few very long rows. */
 const FAST_BYTES_MAX = 16 * 1024 * 1024
 const FAST_ROWS_MIN = 8
+
+/** More than SQLite's 1 GB for one value: the rows are longer than the plan knows. */
+const SQLITE_TOOBIG = 18
 
 export function openSqliteReader(location: string): SourceReader {
   return new SqliteReader(location, openReadOnly(location))
@@ -59,7 +63,8 @@ class SqliteReader implements SourceReader {
     let after: KeyRange['after'] = null
     for (let number = 1; ; number += 1) {
       const through: KeyRange['after'] = this.#keyAt(table, { after, through: null }, rows)
-      const more = through !== null && this.#keyAt(table, { after: through, through: null }, 1) !== null
+      const more =
+        through !== null && this.#keyAt(table, { after: through, through: null }, 1) !== null
       const estimated = Math.max(0, Math.min(rows, mapping.rows - (number - 1) * rows))
       const range = { after, through: more ? through : null }
       yield { number, range, rowsEstimated: more ? rows : estimated }
@@ -86,17 +91,27 @@ class SqliteReader implements SourceReader {
   ): Promise<{ key: string; cells: readonly RawCell[] }> {
     const table = this.#table(mapping)
     const { where, values } = condition(table.keys, rangeOf(chunk))
-    const columns = table.stored.map(rawColumn).join(', ')
+    const stored = table.stored.map((name) => quoteIdent(name))
+    const columns = [classLetters(stored), ...stored.map(rawValue)].join(', ')
     const keys = table.keys.parts.length === 0 ? 'null' : keyText(table.keys)
     const statement = this.#prepare(
       `select ${keys}, ${columns} from ${source(table)} ${where} ${ordered(table)} limit 1 offset ?`,
     )
-    const row = statement.get(...values, ordinal) as unknown as (string | number | null)[] | undefined
+    const row = statement.get(...values, ordinal) as unknown as (string | null)[] | undefined
     if (row === undefined) {
-      throw new SenseiError('INTERNAL', `chunk ${chunk.number} of ${table.name} has no row ${ordinal}`)
+      throw new SenseiError(
+        'INTERNAL',
+        `chunk ${chunk.number} of ${table.name} has no row ${ordinal}`,
+      )
     }
-    const cells = table.stored.map((column, index) => rawCell(column, row, 1 + index * 2))
-    return { key: row[0] === null ? `row ${ordinal} of chunk ${chunk.number}` : String(row[0]), cells }
+    const classes = String(row[1])
+    const cells = table.stored.map((column, index) =>
+      rawCell(column, classes[index]!, row[index + 2]!),
+    )
+    return {
+      key: row[0] === null ? `row ${ordinal} of chunk ${chunk.number}` : String(row[0]),
+      cells,
+    }
   }
 
   pickable(mapping: TableMapping): boolean {
@@ -131,7 +146,8 @@ class SqliteReader implements SourceReader {
 
   /** How many rows the fast path takes at once, or null where only the exact path is right. */
   #fastRows(table: ReadableTable): number | null {
-    if (this.#encoding !== 'UTF-8' || table.keys.parts.length === 0 || table.columns.length === 0) return null
+    if (this.#encoding !== 'UTF-8' || table.keys.parts.length === 0 || table.columns.length === 0)
+      return null
     if (table.columns.some(({ mapping }) => mapping.expression !== undefined)) return null
     const usual = Math.floor(BATCH_BYTES / table.bytesAverage)
     const bounded = Math.floor(FAST_BYTES_MAX / Math.max(1, table.bytesMax))
@@ -145,29 +161,34 @@ class SqliteReader implements SourceReader {
     for (let ordinal = 0; ; ) {
       const through = this.#keyAt(table, { after, through: range.through }, rowsMax)
       const part = { after, through: through ?? range.through }
-      const [bytes, count] = this.#format(table, part)
-      if (bytes !== null && count > 0) {
-        const done = transcode(table, bytes, count, ordinal, writer)
-        if (done === null) yield* this.#exact(table, part, { first: ordinal })
-        else yield { bytes: writer.written(), ...done }
-        writer.at = 0
-        ordinal += count
-      }
+      const { bytes, rows } = this.#format(table, part)
+      const done = bytes === null ? null : transcode(table, bytes, rows, ordinal, writer)
+      if (done === null) yield* this.#exact(table, part, { first: ordinal })
+      else if (rows > 0) yield { bytes: writer.written(), ...done }
+      writer.at = 0
+      ordinal += rows
       if (through === null) return
       after = through
     }
   }
 
-  #format(table: ReadableTable, range: KeyRange): readonly [Uint8Array | null, number] {
+  /** The rows as the fast path wants them; no bytes where they are too many for one BLOB. */
+  #format(table: ReadableTable, range: KeyRange): { bytes: Uint8Array | null; rows: number } {
     const { where, values } = condition(table.keys, range)
     const from = table.keys.rowid
       ? `${source(table)} ${where}`
       : `(select * from ${source(table)} ${where} ${ordered(table)})`
-    const statement = this.#prepare(
-      `select cast(group_concat(${rowSql(table)}, '') as blob), count(*) from ${from}`,
-    )
-    const [bytes, count] = statement.get(...values) as unknown as [Uint8Array | null, bigint]
-    return [bytes, Number(count)]
+    try {
+      const statement = this.#prepare(
+        `select cast(group_concat(${rowSql(table)}, '') as blob), count(*) from ${from}`,
+      )
+      const [bytes, rows] = statement.get(...values) as unknown as [Uint8Array | null, bigint]
+      return { bytes: bytes ?? new Uint8Array(0), rows: Number(rows) }
+    } catch (error) {
+      if (sqliteCode(error) !== SQLITE_TOOBIG) throw error
+      const counted = this.#prepare(`select count(*) from ${source(table)} ${where}`).get(...values)
+      return { bytes: null, rows: Number((counted as unknown as [bigint])[0]) }
+    }
   }
 
   async *#exact(
@@ -176,7 +197,7 @@ class SqliteReader implements SourceReader {
     { first }: { first: number },
   ): AsyncGenerator<CopyBatch> {
     const { where, values } = condition(table.keys, range)
-    const columns = exactColumns(table) || 'null'
+    const columns = exactColumns(table)
     const sql = `select ${columns} from ${source(table)} ${where} ${ordered(table)}`
     // Its own statement: another pass over the same range may begin before this one ends.
     const statement = exactly(this.#database.prepare(sql))
@@ -248,19 +269,21 @@ function rangeOf(chunk: Chunk): KeyRange {
   return (chunk.range as KeyRange | null) ?? { after: null, through: null }
 }
 
-function rawColumn(name: string): string {
-  const column = quoteIdent(name)
-  return `typeof(${column}), iif(typeof(${column}) in ('text', 'blob'), hex(cast(${column} as blob)), cast(${column} as text))`
+function rawValue(column: string): string {
+  return `iif(typeof(${column}) in ('text', 'blob'), hex(cast(${column} as blob)), cast(${column} as text))`
 }
 
-function rawCell(column: string, row: readonly (string | number | null)[], at: number): RawCell {
-  const storage = row[at] as RawCell['class']
-  const value = row[at + 1] ?? null
-  if (value === null) return { column, class: storage, value: null }
+const CLASSES: Readonly<Record<string, RawCell['class']>> = {
+  n: 'null',
+  i: 'integer',
+  r: 'real',
+  t: 'text',
+  b: 'blob',
+}
+
+function rawCell(column: string, letter: string, value: string | null): RawCell {
+  const storage = CLASSES[letter] ?? 'null'
   const isBytes = storage === 'text' || storage === 'blob'
-  return {
-    column,
-    class: storage,
-    value: isBytes ? Buffer.from(String(value), 'hex').toString('base64') : String(value),
-  }
+  const plain = isBytes ? Buffer.from(value ?? '', 'hex').toString('base64') : value
+  return { column, class: storage, value: plain }
 }

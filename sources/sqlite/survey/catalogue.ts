@@ -36,9 +36,13 @@ export interface TableKind {
 }
 
 export function readCatalogue(database: DatabaseSync): Catalogue {
-  const schema = database.prepare('select type, name, tbl_name as "table", sql from sqlite_schema order by rowid')
+  const schema = database.prepare(
+    'select type, name, tbl_name as "table", sql from sqlite_schema order by rowid',
+  )
   const objects = schema.all() as unknown as CatalogueObject[]
-  const list = database.prepare(`select name, type, wr, strict from pragma_table_list where schema = 'main'`)
+  const list = database.prepare(
+    `select name, type, wr, strict from pragma_table_list where schema = 'main'`,
+  )
   const kinds = new Map<string, TableKind>()
   for (const row of list.all() as { name: string; type: string; wr: number; strict: number }[]) {
     kinds.set(row.name, { type: row.type, withoutRowid: row.wr === 1, strict: row.strict === 1 })
@@ -71,7 +75,9 @@ function readSequences(
   objects: readonly CatalogueObject[],
 ): ReadonlyMap<string, bigint> {
   if (!objects.some(({ name }) => name === 'sqlite_sequence')) return new Map()
-  const statement = database.prepare('select name, cast(seq as integer) as seq from sqlite_sequence')
+  const statement = database.prepare(
+    'select name, cast(seq as integer) as seq from sqlite_sequence',
+  )
   statement.setReadBigInts(true)
   const rows = statement.all() as { name: string; seq: bigint | null }[]
   return new Map(rows.map(({ name, seq }) => [name, seq ?? 0n]))
@@ -80,7 +86,14 @@ function readSequences(
 /** A table as its definition says; counts and profiles come from the scan. */
 export type TableFacts = Omit<
   SurveyTable,
-  'rows' | 'bytesMax' | 'bytesTotal' | 'columns' | 'foreignKeys' | 'primaryKey' | 'uniques' | 'autoincrement'
+  | 'rows'
+  | 'bytesMax'
+  | 'bytesTotal'
+  | 'columns'
+  | 'foreignKeys'
+  | 'primaryKey'
+  | 'uniques'
+  | 'autoincrement'
 > & {
   readonly columns: readonly Omit<SurveyColumn, 'profile'>[]
   readonly primaryKey: KeyFacts | null
@@ -119,10 +132,14 @@ export function tableReader(database: DatabaseSync, catalogue: Catalogue) {
       strict: kind?.strict ?? false,
       columns: columns.map((row) => columnFacts(row, definition)),
       primaryKey: primaryKeyFacts(columns, indexes, definition),
-      uniques: indexes.filter(({ origin }) => origin === 'u').map((index) => uniqueFacts(index, definition)),
+      uniques: indexes
+        .filter(({ origin }) => origin === 'u')
+        .map((index) => uniqueFacts(index, definition)),
       indexes: indexes
         .filter(({ origin }) => origin === 'c')
-        .map((index) => indexFacts(index, catalogue.indexSql.get(index.name.toLowerCase()) ?? null)),
+        .map((index) =>
+          indexFacts(index, catalogue.indexSql.get(index.name.toLowerCase()) ?? null),
+        ),
       checks: definition.checks as readonly SurveyCheck[],
       comment: null,
       sql: object.sql,

@@ -136,7 +136,9 @@ const CONSTRAINTS: Readonly<Record<string, (place: Place) => number>> = {
     return isOpen(part[at + 2]) ? closing(part, at + 2) + 1 : at + 2
   },
   DEFERRABLE: ({ draft, part, at }) => {
-    const words = [part[at - 1], part[at + 1], part[at + 2]].map((token) => token?.text.toUpperCase())
+    const words = [part[at - 1], part[at + 1], part[at + 2]].map((token) =>
+      token?.text.toUpperCase(),
+    )
     const foreignKey = draft.foreignKeys.at(-1)
     if (foreignKey !== undefined && words[0] !== 'NOT') {
       foreignKey.deferred = words[1] === 'INITIALLY' && words[2] === 'DEFERRED'

@@ -69,14 +69,25 @@ export function foreignKeyReader(database: DatabaseSync, tableNames: ReadonlyMap
     if (referenced.length !== columns.length) return null
     const present = columns.map((column) => `c.${quoteIdent(column)} is not null`).join(' and ')
     // The parent's column stands on the left: its collation and affinity decide, as in SQLite's own check.
-    const equal = columns.map((column, at) => `p.${quoteIdent(referenced[at]!)} = c.${quoteIdent(column)}`)
+    const equal = columns.map(
+      (column, at) => `p.${quoteIdent(referenced[at]!)} = c.${quoteIdent(column)}`,
+    )
     const orphan = `from ${quoteIdent(child.name)} as c where ${present} and not exists (select 1 from ${quoteIdent(parent)} as p where ${equal.join(' and ')})`
     try {
-      const counted = database.prepare(`select count(*) as count ${orphan}`).get() as { count: number }
+      const counted = database.prepare(`select count(*) as count ${orphan}`).get() as {
+        count: number
+      }
       if (counted.count === 0) return { count: 0, examples: [] }
-      const shown = exampleColumns(child).map((sql) => `quote(${sql})`).join(` || ', ' || `)
-      const rows = database.prepare(`select ${shown} as example ${orphan} limit ${EXAMPLES_MAX}`).all()
-      return { count: counted.count, examples: (rows as { example: string }[]).map(({ example }) => example) }
+      const shown = exampleColumns(child)
+        .map((sql) => `quote(${sql})`)
+        .join(` || ', ' || `)
+      const rows = database
+        .prepare(`select ${shown} as example ${orphan} limit ${EXAMPLES_MAX}`)
+        .all()
+      return {
+        count: counted.count,
+        examples: (rows as { example: string }[]).map(({ example }) => example),
+      }
     } catch {
       return null
     }

@@ -14,7 +14,10 @@ export interface NameFilter {
 export function nameFilter({ include, exclude }: NameFilter): (name: string) => boolean {
   for (const pattern of [...include, ...exclude]) {
     if (pattern.length <= PATTERN_MAX) continue
-    throw new SenseiError('PATTERN_TOO_COSTLY', `a pattern is longer than ${PATTERN_MAX} characters`)
+    throw new SenseiError(
+      'PATTERN_TOO_COSTLY',
+      `a pattern is longer than ${PATTERN_MAX} characters`,
+    )
   }
   return (name) =>
     (include.length === 0 || include.some((pattern) => matchesGlob(pattern, name))) &&

@@ -38,7 +38,9 @@ export class ScanPool {
     const results =
       requests.length === 1
         ? [await this.#here(requests[0]!, signal)]
-        : await Promise.all(requests.map((request, index) => this.#onThread(request, index, signal)))
+        : await Promise.all(
+            requests.map((request, index) => this.#onThread(request, index, signal)),
+          )
     return { ...merged(results), ranges }
   }
 
@@ -47,7 +49,11 @@ export class ScanPool {
   }
 
   #ranges(table: string, rows: number): readonly KeyRange[] {
-    const wanted = Math.min(availableParallelism(), THREADS_MAX, Math.floor(rows / ROWS_A_RANGE_MIN))
+    const wanted = Math.min(
+      availableParallelism(),
+      THREADS_MAX,
+      Math.floor(rows / ROWS_A_RANGE_MIN),
+    )
     if (wanted < 2) return [{ after: null, through: null }]
     const keys = keySpaceOf(this.#database, table)
     const ranges: KeyRange[] = []

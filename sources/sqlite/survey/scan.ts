@@ -6,6 +6,7 @@
 import { isUtf8 } from 'node:buffer'
 import type { DatabaseSync, SQLInputValue, StatementSync } from 'node:sqlite'
 import { quoteIdent } from '@sensei/core/sql'
+import { classLetters, concatenated } from '../cells.ts'
 import {
   condition,
   encodeKeys,
@@ -66,7 +67,10 @@ const LETTER_X = 88
 const POINT = 46
 
 /** Scans a range; yields between batches, so that the caller can stop it or let others have a turn. */
-export function* scanRange(database: DatabaseSync, request: ScanRequest): Generator<number, ScanResult> {
+export function* scanRange(
+  database: DatabaseSync,
+  request: ScanRequest,
+): Generator<number, ScanResult> {
   const scan = new Scan(database, request)
   yield* scan.run()
   return scan.result
@@ -103,7 +107,13 @@ class Scan {
     }
     let after = range.after
     for (let rows = BATCH_ROWS_FIRST; ; ) {
-      const through = keyAt(this.#database, this.#from, this.#keys, { after, through: range.through }, rows)
+      const through = keyAt(
+        this.#database,
+        this.#from,
+        this.#keys,
+        { after, through: range.through },
+        rows,
+      )
       const part = { after, through: through ?? range.through }
       const bytes = this.#batch(part)
       yield this.result.rows
@@ -165,15 +175,19 @@ class Scan {
   #exact(part: KeyRange): void {
     const { where, values } = condition(this.#keys, part)
     const order = this.#keys.parts.length === 0 ? '' : `order by ${orderBy(this.#keys)}`
-    const columns = this.#request.columns.map(({ name }) => exactColumn(quoteIdent(name))).join(', ')
-    const statement = this.#database.prepare(`select ${columns} from ${this.#from} ${where} ${order}`)
+    const names = this.#request.columns.map(({ name }) => quoteIdent(name))
+    const columns = [classLetters(names), ...names.map(exactValue)].join(', ')
+    const statement = this.#database.prepare(
+      `select ${columns} from ${this.#from} ${where} ${order}`,
+    )
     statement.setReturnArrays(true)
     here.range = this.#request.number
     for (const row of statement.iterate(...values) as Iterable<unknown> as Iterable<unknown[]>) {
       let size = 0
       here.ordinal = this.result.rows
+      const classes = String(row[0])
       for (const [index, tally] of this.result.tallies.entries()) {
-        size += this.#addValue(tally, String(row[index * 2]), row[index * 2 + 1])
+        size += this.#addValue(tally, classes.charAt(index), row[index + 1])
       }
       this.#addRow(size)
     }
@@ -181,16 +195,16 @@ class Scan {
 
   #addValue(tally: Tally, storage: string, value: unknown): number {
     switch (storage) {
-      case 'null':
+      case 'n':
         tally.null += 1
         return 0
-      case 'blob':
+      case 'b':
         return addBlob(tally, Number(value))
-      case 'text':
+      case 't':
         return this.#addStoredText(tally, value as Uint8Array)
       default: {
         const digits = Buffer.from(String(value), 'latin1')
-        return addNumber(tally, digits, 0, digits.length, storage === 'real')
+        return addNumber(tally, digits, 0, digits.length, storage === 'r')
       }
     }
   }
@@ -221,12 +235,6 @@ class Scan {
   }
 }
 
-function concatenated(parts: readonly string[]): string {
-  if (parts.length === 1) return parts[0]!
-  const half = parts.length >> 1
-  return `(${concatenated(parts.slice(0, half))}||${concatenated(parts.slice(half))})`
-}
-
 /**
  * In a column of numbers quote() alone does; it writes a text in quotes, which sends the batch to the exact path. Else a
  * text is written as it is, a blob as its length.
@@ -239,9 +247,9 @@ function cellSql({ name, numeric }: ScanColumn): string {
   return `iif(typeof(${column})='text',${text},${other})`
 }
 
-/** The class; the text's bytes, the blob's length, or the number as text. */
-function exactColumn(column: string): string {
-  return `typeof(${column}), case typeof(${column}) when 'text' then cast(${column} as blob) when 'blob' then octet_length(${column}) else cast(${column} as text) end`
+/** The text's bytes, the blob's length, or the number as text. */
+function exactValue(column: string): string {
+  return `case typeof(${column}) when 'text' then cast(${column} as blob) when 'blob' then octet_length(${column}) else cast(${column} as text) end`
 }
 
 /** `X16` is a length, `X'00ff'` the blob itself. */

@@ -3,9 +3,15 @@ import type { DatabaseSync } from 'node:sqlite'
 import { SenseiError } from '@sensei/core/errors'
 import type { SurveyOptions, Surveyor } from '@sensei/core/ports/source'
 import { quoteIdent } from '@sensei/core/sql'
-import type { Survey, SurveyColumn, SurveyKey, SurveyObject, SurveyTable } from '@sensei/core/survey'
+import type {
+  Survey,
+  SurveyColumn,
+  SurveyKey,
+  SurveyObject,
+  SurveyTable,
+} from '@sensei/core/survey'
 import { assertScalarExpression } from '../expression.ts'
-import { describe, openReadOnly } from '../open.ts'
+import { describe, openReadOnly, sqliteCode } from '../open.ts'
 import { condition, keySpaceOf, keyText, orderBy } from '../reader/key-space.ts'
 import {
   type Catalogue,
@@ -73,8 +79,12 @@ class SqliteSurveyor implements Surveyor {
       options.onProgress(object.name, done, chosen.length)
       options.signal.throwIfAborted()
       const facts = factsOf(object)
-      const table = await this.#table(facts, catalogue, encoding, options.signal)
-      tables.push({ ...table, foreignKeys: foreignKeysOf(facts) })
+      try {
+        const table = await this.#table(facts, catalogue, encoding, options.signal)
+        tables.push({ ...table, foreignKeys: foreignKeysOf(facts) })
+      } catch (error) {
+        throw unreadable(object.name, error)
+      }
     }
     const last = chosen.at(-1)
     if (last !== undefined) options.onProgress(last.name, chosen.length, chosen.length)
@@ -97,7 +107,7 @@ class SqliteSurveyor implements Surveyor {
   ): Promise<Omit<SurveyTable, 'foreignKeys'>> {
     const { definition, rowidColumn, ...table } = facts
     const from = quoteIdent(facts.name)
-    const rows = Number(this.#value(`select count(*) from ${from}`))
+    const rows = Number(this.#value(`select count(*) from ${from} not indexed`))
     const scan = await this.#pool.scan(
       {
         table: facts.name,
@@ -133,11 +143,18 @@ class SqliteSurveyor implements Surveyor {
     )
     if (nullable.length === 0) return { ...key, rowsWithNull: 0 }
     const holds = nullable.map((name) => `${quoteIdent(name)} is null`).join(' or ')
-    return { ...key, rowsWithNull: Number(this.#value(`select count(*) from ${from} where ${holds}`)) }
+    return {
+      ...key,
+      rowsWithNull: Number(this.#value(`select count(*) from ${from} not indexed where ${holds}`)),
+    }
   }
 
   /** Keys of rows that stand out, under the names that a message may want them by. */
-  #examples(table: string, scan: TableScan, tally: Tally): Readonly<Record<string, readonly string[]>> {
+  #examples(
+    table: string,
+    scan: TableScan,
+    tally: Tally,
+  ): Readonly<Record<string, readonly string[]>> {
     const found: Record<string, readonly string[]> = {}
     const add = (name: string, ...problems: readonly Problem[]): void => {
       const positions = problems.flatMap((problem) => tally.examples[problem] ?? []).slice(0, 3)
@@ -152,7 +169,8 @@ class SqliteSurveyor implements Surveyor {
     if (tally.nul > 0) add('nul', 'nul')
     if (tally.invalidUtf8 > 0) add('invalid-utf8', 'invalid-utf8')
     if (tally.dateless > 0 && tally.dateless < tally.text) add('dateless', 'dateless')
-    if ((tally.formats['timestamp-zone'] ?? 0) > tally.timestampsUtc) add('timestamp-offset', 'timestamp-offset')
+    if ((tally.formats['timestamp-zone'] ?? 0) > tally.timestampsUtc)
+      add('timestamp-offset', 'timestamp-offset')
     add('date-formats-unified', 'date-formats-unified')
     return found
   }
@@ -173,7 +191,10 @@ class SqliteSurveyor implements Surveyor {
     const views = openReadOnly(this.#location, { doubleQuotedTexts: true })
     try {
       const named = catalogue.objects.filter(({ type }) => type === 'table' || type === 'view')
-      const readView = viewReader(views, new Map(named.map(({ name }) => [name.toLowerCase(), name])))
+      const readView = viewReader(
+        views,
+        new Map(named.map(({ name }) => [name.toLowerCase(), name])),
+      )
       return catalogue.objects.flatMap((object): SurveyObject[] => {
         if (object.type === 'view') return wanted(object.name) ? [readView(object)] : []
         const kind = kindOf(object, catalogue)
@@ -192,6 +213,16 @@ class SqliteSurveyor implements Surveyor {
     const [value] = statement.get() as unknown as [unknown]
     return String(value)
   }
+}
+
+const SQLITE_ERROR = 1
+
+/** A generated column may call a function that only the application has. */
+function unreadable(table: string, error: unknown): unknown {
+  if (sqliteCode(error) !== SQLITE_ERROR) return error
+  const why = (error as Error).message
+  const message = `table ${table} cannot be read without its application (${why}); leave it out with --exclude`
+  return new SenseiError('TABLE_FAILED', message, { cause: error, details: { table } })
 }
 
 /** Columns that are declared as numbers, as SQLite itself decides it, without dates and their like, which are texts. */

@@ -102,7 +102,13 @@ const MINUS = 45
 const SAFE_DIGITS = 15
 
 /** The number as SQLite writes it. Returns the bytes that it counts for. */
-export function addNumber(tally: Tally, text: Uint8Array, start: number, end: number, real: boolean): number {
+export function addNumber(
+  tally: Tally,
+  text: Uint8Array,
+  start: number,
+  end: number,
+  real: boolean,
+): number {
   if (real) addReal(tally, text, start, end)
   else addInteger(tally, text, start, end)
   return 8
@@ -121,7 +127,8 @@ function integerOf(text: Uint8Array, start: number, end: number): number | bigin
   if (end - start > SAFE_DIGITS) return BigInt(ascii(text, start, end))
   const negative = text[start] === MINUS
   let value = 0
-  for (let at = negative ? start + 1 : start; at < end; at += 1) value = value * 10 + text[at]! - ZERO
+  for (let at = negative ? start + 1 : start; at < end; at += 1)
+    value = value * 10 + text[at]! - ZERO
   return negative ? -value : value
 }
 
@@ -132,7 +139,8 @@ function addReal(tally: Tally, text: Uint8Array, start: number, end: number): vo
   const shape = end - start <= SAFE_DIGITS + 1 ? decimalShape(text, start, end) : null
   if (shape !== null) {
     tally.roundTrips += 1
-    const whole = shape.fractionEnd - shape.fractionStart === 1 && text[shape.fractionStart] === ZERO
+    const whole =
+      shape.fractionEnd - shape.fractionStart === 1 && text[shape.fractionStart] === ZERO
     const scale = whole ? 0 : shape.fractionEnd - shape.fractionStart
     if (scale > tally.realScale) tally.realScale = scale
     const before = shape.intEnd - shape.intStart
@@ -337,7 +345,11 @@ export function profileOf(tally: Tally, examples: ColumnProfile['examples']): Co
     integer:
       integerMin === null || integerMax === null
         ? null
-        : { min: decimalText(integerMin), max: decimalText(integerMax), zeroOrOne: tally.zeroOrOne },
+        : {
+            min: decimalText(integerMin),
+            max: decimalText(integerMax),
+            zeroOrOne: tally.zeroOrOne,
+          },
     real: tally.real === 0 ? null : realProfile(tally),
     text:
       tally.text === 0
@@ -356,8 +368,7 @@ export function profileOf(tally: Tally, examples: ColumnProfile['examples']): Co
                 ? null
                 : { scale: tally.decimalScale, precision: tally.decimalPrecision },
           },
-    blob:
-      tally.blob === 0 ? null : { bytesMax: tally.blobBytesMax, uuidSized: tally.uuidSized },
+    blob: tally.blob === 0 ? null : { bytesMax: tally.blobBytesMax, uuidSized: tally.uuidSized },
     examples,
   }
 }

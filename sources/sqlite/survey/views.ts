@@ -12,12 +12,20 @@ export function viewReader(database: DatabaseSync, names: ReadonlyMap<string, st
     const reads = new Set(namedSources(view.sql ?? '', names))
     // Called for each column that the statement will read; the last argument names the view that asks for it.
     database.setAuthorizer((action, table, _column, _database, asking) => {
-      if (action === constants.SQLITE_READ && asking === view.name && table !== null) reads.add(table)
+      if (action === constants.SQLITE_READ && asking === view.name && table !== null)
+        reads.add(table)
       return constants.SQLITE_OK
     })
     try {
       database.prepare(`select * from ${quoteIdent(view.name)}`)
-      return { kind: 'view', name: view.name, table: null, sql: view.sql, reads: [...reads], broken: null }
+      return {
+        kind: 'view',
+        name: view.name,
+        table: null,
+        sql: view.sql,
+        reads: [...reads],
+        broken: null,
+      }
     } catch (error) {
       const broken = error instanceof Error ? error.message : String(error)
       return { kind: 'view', name: view.name, table: null, sql: view.sql, reads: null, broken }

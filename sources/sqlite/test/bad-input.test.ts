@@ -47,7 +47,10 @@ async function read(
   more: Partial<ColumnMapping> = {},
 ): Promise<{ values: (string | null)[]; unfit: Loaded['unfit'] }> {
   const path = makeDatabase(folder, sql)
-  const table = mapping('t', [column('n', 'bigint', 'integer'), column('c', type, conversion, more)])
+  const table = mapping('t', [
+    column('n', 'bigint', 'integer'),
+    column('c', type, conversion, more),
+  ])
   await client.query(`drop table if exists t; create table t (n bigint, c ${type})`)
   const reader = openSqliteReader(path)
   const { unfit } = await load(reader, table, client)
@@ -76,9 +79,22 @@ describe('values', () => {
     expect((await profileOf(sql)).examples.nul).toEqual(['2', '3'])
     const strict = await read(sql, 'text', 'text')
     expect(strict.values).toEqual(['good', 'also good'])
-    expect(strict.unfit.map(({ key, column: of }) => [key, of])).toEqual([['2', 'c'], ['3', 'c']])
-    expect((await read(sql, 'text', 'text-strip-nul')).values).toEqual(['good', 'ab', '', 'also good'])
-    expect((await read(sql, 'bytea', 'any-as-bytes')).values).toEqual(['\\x676f6f64', '\\x610062', '\\x00', '\\x616c736f20676f6f64'])
+    expect(strict.unfit.map(({ key, column: of }) => [key, of])).toEqual([
+      ['2', 'c'],
+      ['3', 'c'],
+    ])
+    expect((await read(sql, 'text', 'text-strip-nul')).values).toEqual([
+      'good',
+      'ab',
+      '',
+      'also good',
+    ])
+    expect((await read(sql, 'bytea', 'any-as-bytes')).values).toEqual([
+      '\\x676f6f64',
+      '\\x610062',
+      '\\x00',
+      '\\x616c736f20676f6f64',
+    ])
   })
 
   test('bad input 2: \\u0000 in JSON stays as it is in json, and does not fit jsonb', async () => {
@@ -103,7 +119,11 @@ describe('values', () => {
     const strict = await read(sql, 'text', 'text')
     expect(strict.values).toEqual(['café'])
     expect(strict.unfit.map(({ key }) => key)).toEqual(['1', '2'])
-    expect((await read(sql, 'text', 'text-replace-invalid')).values).toEqual(['a\uFFFDb', '\uFFFD', 'café'])
+    expect((await read(sql, 'text', 'text-replace-invalid')).values).toEqual([
+      'a\uFFFDb',
+      '\uFFFD',
+      'café',
+    ])
     // Two broken texts side by side must not make a whole one.
     const joined = `create table t (n integer primary key, c text, d text); insert into t values (1, cast(x'c3' as text), cast(x'a9' as text))`
     const reader = openSqliteReader(makeDatabase(folder, joined))
@@ -130,60 +150,139 @@ describe('values', () => {
     const found = await read(sql, 'date', 'date')
     expect(found.values).toEqual(['2024-02-29'])
     expect(found.unfit.map(({ key }) => key)).toEqual(['1', '3', '4', '5'])
-    expect((await read(sql, 'date', 'date', { unfit: 'null' })).values).toEqual([null, '2024-02-29', null, null, null])
+    expect((await read(sql, 'date', 'date', { unfit: 'null' })).values).toEqual([
+      null,
+      '2024-02-29',
+      null,
+      null,
+      null,
+    ])
   })
 
   test('bad input 12 and 13: infinity, BC and years beyond 9999 are no dates of ours', async () => {
-    const sql = table('date', `'infinity'`, `'0044-03-15 BC'`, `'10000-01-01'`, `'5874898-01-01'`, `'0000-01-01'`, `'0001-01-01'`, `'9999-12-31'`)
+    const sql = table(
+      'date',
+      `'infinity'`,
+      `'0044-03-15 BC'`,
+      `'10000-01-01'`,
+      `'5874898-01-01'`,
+      `'0000-01-01'`,
+      `'0001-01-01'`,
+      `'9999-12-31'`,
+    )
     expect((await read(sql, 'date', 'date')).values).toEqual(['0001-01-01', '9999-12-31'])
-    const moments = table('datetime', `'0001-01-01 00:00:00'`, `'9999-12-31 23:59:59.999999'`, `'2016-12-31 23:59:60'`, `'2024-01-01 24:00:00'`, `'now'`)
-    expect((await read(moments, 'timestamp', 'timestamp')).values).toEqual(['0001-01-01 00:00:00', '9999-12-31 23:59:59.999999'])
+    const moments = table(
+      'datetime',
+      `'0001-01-01 00:00:00'`,
+      `'9999-12-31 23:59:59.999999'`,
+      `'2016-12-31 23:59:60'`,
+      `'2024-01-01 24:00:00'`,
+      `'now'`,
+    )
+    expect((await read(moments, 'timestamp', 'timestamp')).values).toEqual([
+      '0001-01-01 00:00:00',
+      '9999-12-31 23:59:59.999999',
+    ])
   })
 
   test('bad input 14: every microsecond arrives', async () => {
-    const sql = table('datetime', `'2024-01-31 10:20:30.123456'`, `'1969-12-31T23:59:59.000001'`, `'2262-04-11 23:47:16.854776'`)
-    expect((await read(sql, 'timestamp', 'timestamp')).values).toEqual(['2024-01-31 10:20:30.123456', '1969-12-31 23:59:59.000001', '2262-04-11 23:47:16.854776'])
+    const sql = table(
+      'datetime',
+      `'2024-01-31 10:20:30.123456'`,
+      `'1969-12-31T23:59:59.000001'`,
+      `'2262-04-11 23:47:16.854776'`,
+    )
+    expect((await read(sql, 'timestamp', 'timestamp')).values).toEqual([
+      '2024-01-31 10:20:30.123456',
+      '1969-12-31 23:59:59.000001',
+      '2262-04-11 23:47:16.854776',
+    ])
     const zoned = table('text', `'2024-01-31 00:30:00.000001+01:00'`, `'2024-01-31T00:30:00Z'`)
-    expect((await read(zoned, 'timestamptz', 'timestamptz')).values).toEqual(['2024-01-30 23:30:00.000001+00', '2024-01-31 00:30:00+00'])
+    expect((await read(zoned, 'timestamptz', 'timestamptz')).values).toEqual([
+      '2024-01-30 23:30:00.000001+00',
+      '2024-01-31 00:30:00+00',
+    ])
   })
 
   test('bad input 16: integers beyond 2^53 keep every digit', async () => {
-    const values = ['9007199254740993', '-9007199254740993', '9223372036854775807', '-9223372036854775808']
+    const values = [
+      '9007199254740993',
+      '-9007199254740993',
+      '9223372036854775807',
+      '-9223372036854775808',
+    ]
     const sql = table('integer', ...values)
     expect((await profileOf(sql)).integer).toMatchObject({ min: values[3], max: values[2] })
     expect((await read(sql, 'bigint', 'integer')).values).toEqual(values)
     expect((await read(sql, 'numeric', 'decimal')).values).toEqual(values)
-    expect((await read(sql, 'double precision', 'real')).unfit.map(({ key }) => key)).toEqual(['1', '2', '3'])
+    expect((await read(sql, 'double precision', 'real')).unfit.map(({ key }) => key)).toEqual([
+      '1',
+      '2',
+      '3',
+    ])
   })
 
   test('bad input 17: big numbers inside JSON keep every digit', async () => {
     const sql = table('json', `'[12345678901234567890123, 0.1000000000000000000001]'`)
-    expect((await read(sql, 'json', 'json')).values).toEqual(['[12345678901234567890123, 0.1000000000000000000001]'])
-    expect((await read(sql, 'jsonb', 'jsonb')).values).toEqual(['[12345678901234567890123, 0.1000000000000000000001]'])
+    expect((await read(sql, 'json', 'json')).values).toEqual([
+      '[12345678901234567890123, 0.1000000000000000000001]',
+    ])
+    expect((await read(sql, 'jsonb', 'jsonb')).values).toEqual([
+      '[12345678901234567890123, 0.1000000000000000000001]',
+    ])
   })
 
   test('bad input 19 and 20: infinities and the sign of zero arrive', async () => {
     const sql = table('', '9e999', '-9e999', '-0.0', '0.0')
     expect((await profileOf(sql)).real).toMatchObject({ infinite: 2, roundTrips: 2 })
-    expect((await read(sql, 'double precision', 'real')).values).toEqual(['Infinity', '-Infinity', '-0', '0'])
-    expect((await read(sql, 'numeric', 'decimal')).values).toEqual(['Infinity', '-Infinity', '0', '0'])
-    expect((await read(sql, 'numeric(5,1)', 'decimal')).unfit.map(({ key }) => key)).toEqual(['1', '2'])
+    expect((await read(sql, 'double precision', 'real')).values).toEqual([
+      'Infinity',
+      '-Infinity',
+      '-0',
+      '0',
+    ])
+    expect((await read(sql, 'numeric', 'decimal')).values).toEqual([
+      'Infinity',
+      '-Infinity',
+      '0',
+      '0',
+    ])
+    expect((await read(sql, 'numeric(5,1)', 'decimal')).unfit.map(({ key }) => key)).toEqual([
+      '1',
+      '2',
+    ])
   })
 
   test('bad input 22: the smallest and the largest numbers arrive, larger ones do not fit', async () => {
     const sql = table('real', '5e-324', '1.7976931348623157e308')
-    expect((await read(sql, 'double precision', 'real')).values).toEqual(['5e-324', '1.7976931348623157e+308'])
+    expect((await read(sql, 'double precision', 'real')).values).toEqual([
+      '5e-324',
+      '1.7976931348623157e+308',
+    ])
     const decimals = table('', `'1e309'`, `'0.000000000000000000000000000001'`)
-    expect((await read(decimals, 'numeric', 'decimal')).values).toEqual(['0.000000000000000000000000000001'])
+    expect((await read(decimals, 'numeric', 'decimal')).values).toEqual([
+      '0.000000000000000000000000000001',
+    ])
   })
 
   test('bad input 26: a text among integers and a blob among texts are counted and named', async () => {
     const integers = table('integer', '1', `'notint'`, '3', `x'31'`)
     expect(await profileOf(integers)).toMatchObject({ census: { integer: 2, text: 1, blob: 1 } })
-    expect((await read(integers, 'bigint', 'integer')).unfit.map(({ key }) => key)).toEqual(['2', '4'])
-    expect((await read(integers, 'text', 'any-as-text')).values).toEqual(['1', 'notint', '3', '\\x31'])
+    expect((await read(integers, 'bigint', 'integer')).unfit.map(({ key }) => key)).toEqual([
+      '2',
+      '4',
+    ])
+    expect((await read(integers, 'text', 'any-as-text')).values).toEqual([
+      '1',
+      'notint',
+      '3',
+      '\\x31',
+    ])
     const texts = table('text', `'a'`, `x'00ff'`)
-    expect(await profileOf(texts)).toMatchObject({ census: { text: 1, blob: 1 }, examples: { mixed: ['2'] } })
+    expect(await profileOf(texts)).toMatchObject({
+      census: { text: 1, blob: 1 },
+      examples: { mixed: ['2'] },
+    })
     expect((await read(texts, 'text', 'text')).unfit.map(({ key }) => key)).toEqual(['2'])
   })
 
@@ -196,15 +295,26 @@ describe('values', () => {
   })
 
   test('bad input 29: values of many megabytes come one row at a time', async () => {
-    const path = makeDatabase(folder, `create table t (n integer primary key, b blob, c text);
-      insert into t values (1, randomblob(24000000), 'small'), (2, zeroblob(10), replace(hex(zeroblob(12000000)), '0', 'é')), (3, randomblob(24000000), null)`)
+    const path = makeDatabase(
+      folder,
+      `create table t (n integer primary key, b blob, c text);
+      insert into t values (1, randomblob(24000000), 'small'), (2, zeroblob(10), replace(hex(zeroblob(12000000)), '0', 'é')), (3, randomblob(24000000), null)`,
+    )
     const { tables } = await surveyOf(folder, path)
     expect(tables[0]).toMatchObject({ bytesMax: 48_000_018 })
-    const big = mapping('t', [column('n', 'bigint', 'integer'), column('b', 'bytea', 'bytes'), column('c', 'text', 'text')], {
-      rows: 3,
-      bytes: tables[0]!.bytesTotal,
-      bytes_max: tables[0]!.bytesMax,
-    })
+    const big = mapping(
+      't',
+      [
+        column('n', 'bigint', 'integer'),
+        column('b', 'bytea', 'bytes'),
+        column('c', 'text', 'text'),
+      ],
+      {
+        rows: 3,
+        bytes: tables[0]!.bytesTotal,
+        bytes_max: tables[0]!.bytesMax,
+      },
+    )
     await client.query('drop table if exists t; create table t (n bigint, b bytea, c text)')
     const reader = openSqliteReader(path)
     const rowsOfBatches: number[] = []
@@ -216,11 +326,17 @@ describe('values', () => {
     await reader.close()
     const { rows } = await client.query(`select n, md5(b) as b, md5(c) as c from t order by n`)
     const sqlite = new DatabaseSync(path, { readOnly: true })
-    const expected = (sqlite.prepare('select n, b, c from t order by n').all() as { n: number; b: Uint8Array; c: string | null }[])
+    const expected = sqlite.prepare('select n, b, c from t order by n').all() as {
+      n: number
+      b: Uint8Array
+      c: string | null
+    }[]
     sqlite.close()
     const { createHash } = await import('node:crypto')
     const md5 = (value: Uint8Array | string) => createHash('md5').update(value).digest('hex')
-    expect(rows).toEqual(expected.map(({ n, b, c }) => ({ n: String(n), b: md5(b), c: c === null ? null : md5(c) })))
+    expect(rows).toEqual(
+      expected.map(({ n, b, c }) => ({ n: String(n), b: md5(b), c: c === null ? null : md5(c) })),
+    )
   }, 60_000)
 
   test('bad input 116: a file in UTF-16 is surveyed and read as its characters', async () => {
@@ -229,15 +345,26 @@ describe('values', () => {
       const path = makeDatabase(folder, sql)
       const survey = await surveyOf(folder, path)
       expect(survey.encoding).toBe(encoding)
-      expect(survey.tables[0]!.columns[1]!.profile.text).toMatchObject({ formats: { 'date-iso': 1 }, bytesMax: 10, nul: 1 })
+      expect(survey.tables[0]!.columns[1]!.profile.text).toMatchObject({
+        formats: { 'date-iso': 1 },
+        bytesMax: 10,
+        nul: 1,
+      })
       expect((await read(sql, 'text', 'text')).values).toEqual(['2024-01-31', 'é😀'])
       const reader = openSqliteReader(path)
       const keyed = mapping('k', [column('k', 'text', 'text'), column('v', 'bigint', 'integer')])
       await client.query('drop table if exists k; create table k (k text, v bigint)')
-      expect(await load(reader, keyed, client, { rowsMax: 1, bytesMax: 1e6 })).toMatchObject({ rows: 3, chunks: 3 })
+      expect(await load(reader, keyed, client, { rowsMax: 1, bytesMax: 1e6 })).toMatchObject({
+        rows: 3,
+        chunks: 3,
+      })
       await reader.close()
       const { rows } = await client.query('select k, v from k order by v')
-      expect(rows).toEqual([{ k: 'ä', v: '1' }, { k: 'z', v: '2' }, { k: '😀', v: '3' }])
+      expect(rows).toEqual([
+        { k: 'ä', v: '1' },
+        { k: 'z', v: '2' },
+        { k: '😀', v: '3' },
+      ])
     }
   })
 })
@@ -248,7 +375,9 @@ describe('schemas', () => {
     const quoted = (name: string) => `"${name.replaceAll('"', '""')}"`
     const path = makeDatabase(folder, (sqlite) => {
       for (const name of names) {
-        sqlite.exec(`create table ${quoted(name)} (${quoted(name)} integer primary key, "Id" text, "id " text check (${quoted(name)} > 0))`)
+        sqlite.exec(
+          `create table ${quoted(name)} (${quoted(name)} integer primary key, "Id" text, "id " text check (${quoted(name)} > 0))`,
+        )
         sqlite.exec(`insert into ${quoted(name)} values (1, 'a', 'b')`)
         sqlite.exec(`create index ${quoted(`${name}!`)} on ${quoted(name)} ("Id")`)
       }
@@ -259,17 +388,34 @@ describe('schemas', () => {
     for (const found of tables) {
       expect(found.columns.map(({ name }) => name)).toEqual([found.name, 'Id', 'id '])
       expect(found.checks[0]!.expression).toBe(`${quoted(found.name)} > 0`)
-      const named = mapping(found.name, [column(found.name, 'bigint', 'integer'), column('Id', 'text', 'text'), column('id ', 'text', 'text')], { target: 't' })
-      await client.query(`drop table if exists t; create table t (${quoted(found.name)} bigint, "Id" text, "id " text)`)
+      const named = mapping(
+        found.name,
+        [
+          column(found.name, 'bigint', 'integer'),
+          column('Id', 'text', 'text'),
+          column('id ', 'text', 'text'),
+        ],
+        { target: 't' },
+      )
+      await client.query(
+        `drop table if exists t; create table t (${quoted(found.name)} bigint, "Id" text, "id " text)`,
+      )
       expect((await load(reader, named, client)).rows).toBe(1)
     }
     await reader.close()
   })
 
   test('bad input 46: NULLs in a primary key are counted', async () => {
-    const path = makeDatabase(folder, `create table t (a text primary key, b text unique); insert into t values (null, 'x'), (null, null), ('k', null)`)
+    const path = makeDatabase(
+      folder,
+      `create table t (a text primary key, b text unique); insert into t values (null, 'x'), (null, null), ('k', null)`,
+    )
     const { tables } = await surveyOf(folder, path)
-    expect(tables[0]).toMatchObject({ rows: 3, primaryKey: { columns: ['a'], rowsWithNull: 2 }, uniques: [{ rowsWithNull: 2 }] })
+    expect(tables[0]).toMatchObject({
+      rows: 3,
+      primaryKey: { columns: ['a'], rowsWithNull: 2 },
+      uniques: [{ rowsWithNull: 2 }],
+    })
   })
 
   test('bad input 47: composite, text and blob keys are cut into ranges without gap or overlap', async () => {
@@ -283,7 +429,10 @@ describe('schemas', () => {
       'a rowid in disguise': `create table t (rowid text, oid text, _rowid_ text, c integer); insert into t(c) select value from generate_series(1, 50)`,
     }
     const series = (sql: string) =>
-      sql.replaceAll(/generate_series\((\d+), (\d+)\)/g, '(with recursive s(value) as (select $1 union all select value + 1 from s where value < $2) select value from s)')
+      sql.replaceAll(
+        /generate_series\((\d+), (\d+)\)/g,
+        '(with recursive s(value) as (select $1 union all select value + 1 from s where value < $2) select value from s)',
+      )
     for (const [what, sql] of Object.entries(keys)) {
       const path = makeDatabase(folder, series(sql))
       const reader = openSqliteReader(path)
@@ -302,8 +451,11 @@ describe('schemas', () => {
   })
 
   test('bad input 49: orphans, and a key to a table that is not there, are found', async () => {
-    const path = makeDatabase(folder, `pragma foreign_keys = off; create table p (id integer primary key); create table t (n integer primary key, p references p, q references nowhere(id));
-      insert into p values (1); insert into t values (1, 1, 1), (2, 2, 2), (3, null, null), (4, 99, 1)`)
+    const path = makeDatabase(
+      folder,
+      `pragma foreign_keys = off; create table p (id integer primary key); create table t (n integer primary key, p references p, q references nowhere(id));
+      insert into p values (1); insert into t values (1, 1, 1), (2, 2, 2), (3, null, null), (4, 99, 1)`,
+    )
     const { tables } = await surveyOf(folder, path)
     expect(tables[1]!.foreignKeys).toMatchObject([
       { columns: ['p'], orphans: 2, examples: ['2', '4'] },
@@ -323,10 +475,15 @@ describe('schemas', () => {
   })
 
   test('bad input 56 and 57: circular views and views on missing tables are named, without a loop', async () => {
-    const path = makeDatabase(folder, `create table t (a); create view a as select * from b; create view b as select * from a;
-      create view dead as select * from nowhere; create view fine as select a as x from t`)
+    const path = makeDatabase(
+      folder,
+      `create table t (a); create view a as select * from b; create view b as select * from a;
+      create view dead as select * from nowhere; create view fine as select a as x from t`,
+    )
     const { objects } = await surveyOf(folder, path)
-    expect(objects.map(({ name, broken, reads }) => [name, broken === null ? reads : broken])).toEqual([
+    expect(
+      objects.map(({ name, broken, reads }) => [name, broken === null ? reads : broken]),
+    ).toEqual([
       ['a', expect.stringContaining('circular')],
       ['b', expect.stringContaining('circular')],
       ['dead', expect.stringContaining('no such table')],
@@ -345,7 +502,9 @@ describe('schemas', () => {
       makeDatabase(folder, (sqlite) => {
         sqlite.exec('begin')
         for (let at = 0; at < count; at += 1) {
-          sqlite.exec(`create table "t${at}" (id integer primary key, parent integer references "t${Math.max(0, at - 1)}"(id), name text); create index "i${at}" on "t${at}"(name)`)
+          sqlite.exec(
+            `create table "t${at}" (id integer primary key, parent integer references "t${Math.max(0, at - 1)}"(id), name text); create index "i${at}" on "t${at}"(name)`,
+          )
         }
         sqlite.exec('commit')
       })
@@ -367,31 +526,59 @@ describe('schemas', () => {
 describe('files', () => {
   test('bad input 75: only a path names a file; SQLite URIs, hosts and directories are refused', async () => {
     const path = makeDatabase(folder, 'create table t (a)')
-    for (const url of [`sqlite:file:${path}?mode=rwc`, `sqlite:FILE:${path}`, 'sqlite:', 'sqlite://host/x.db', 'sqlite::memory:', 'sqlite:a\0b', 'postgres://x']) {
+    for (const url of [
+      `sqlite:file:${path}?mode=rwc`,
+      `sqlite:FILE:${path}`,
+      'sqlite:',
+      'sqlite://host/x.db',
+      'sqlite::memory:',
+      'sqlite:a\0b',
+      'postgres://x',
+    ]) {
       await expect(refused(url), url).rejects.toMatchObject({ code: 'URL_INVALID' })
     }
-    await expect(refused(`sqlite:${path}?mode=rwc`)).rejects.toMatchObject({ code: 'FILE_NOT_FOUND' })
-    await expect(refused(`sqlite:${folder.file('nowhere/../missing.db')}`)).rejects.toMatchObject({ code: 'FILE_NOT_FOUND' })
+    await expect(refused(`sqlite:${path}?mode=rwc`)).rejects.toMatchObject({
+      code: 'FILE_NOT_FOUND',
+    })
+    await expect(refused(`sqlite:${folder.file('nowhere/../missing.db')}`)).rejects.toMatchObject({
+      code: 'FILE_NOT_FOUND',
+    })
     mkdirSync(folder.file('directory.db'))
-    await expect(refused(`sqlite:${folder.file('directory.db')}`)).rejects.toMatchObject({ code: 'SOURCE_NOT_A_DATABASE' })
-    await expect(refused('sqlite:/dev/null')).rejects.toMatchObject({ code: 'SOURCE_NOT_A_DATABASE' })
+    await expect(refused(`sqlite:${folder.file('directory.db')}`)).rejects.toMatchObject({
+      code: 'SOURCE_NOT_A_DATABASE',
+    })
+    await expect(refused('sqlite:/dev/null')).rejects.toMatchObject({
+      code: 'SOURCE_NOT_A_DATABASE',
+    })
     symlinkSync(path, folder.file('link.db'))
-    expect(await refused(`sqlite:${folder.file('link.db')}`)).toMatchObject({ kind: 'private copy' })
+    expect(await refused(`sqlite:${folder.file('link.db')}`)).toMatchObject({
+      kind: 'private copy',
+    })
   })
 
   test('bad input 76: code in a schema is not run, and no extension is loaded', async () => {
-    const path = makeDatabase(folder, `create table t (n integer primary key, c text); insert into t values (1, 'x');
-      create trigger tr after insert on t begin delete from t; end; create view v as select load_extension('/tmp/evil.so') as x from t; create virtual table ft using fts5(a)`)
+    const path = makeDatabase(
+      folder,
+      `create table t (n integer primary key, c text); insert into t values (1, 'x');
+      create trigger tr after insert on t begin delete from t; end; create view v as select load_extension('/tmp/evil.so') as x from t; create virtual table ft using fts5(a)`,
+    )
     const survey = await surveyOf(folder, path)
     expect(survey.objects.find(({ name }) => name === 'v')!.broken).not.toBeNull()
     const reader = openSqliteReader((await snapshotOf(folder, path)).location)
-    const computed = mapping('t', [column('c', 'text', 'text', { expression: `load_extension('/tmp/evil.so')` })])
-    await expect(load(reader, computed, client)).rejects.toMatchObject({ code: 'EXPRESSION_REFUSED' })
+    const computed = mapping('t', [
+      column('c', 'text', 'text', { expression: `load_extension('/tmp/evil.so')` }),
+    ])
+    await expect(load(reader, computed, client)).rejects.toMatchObject({
+      code: 'EXPRESSION_REFUSED',
+    })
     await reader.close()
   })
 
   test('bad input 77: what is no whole database is refused with its reason', async () => {
-    const good = makeDatabase(folder, `create table t (a, b); create index i on t(b); insert into t with recursive n(i) as (select 1 union all select i + 1 from n limit 5000) select i, hex(randomblob(100)) from n`)
+    const good = makeDatabase(
+      folder,
+      `create table t (a, b); create index i on t(b); insert into t with recursive n(i) as (select 1 union all select i + 1 from n limit 5000) select i, hex(randomblob(100)) from n`,
+    )
     const bytes = readFileSync(good)
     const variant = (name: string, content: Uint8Array) => {
       writeFileSync(folder.file(name), content)
@@ -410,7 +597,10 @@ describe('files', () => {
   })
 
   test('bad input 77: a hot journal is refused, and left for its owner', async () => {
-    const path = makeDatabase(folder, `create table t (a, b); insert into t with recursive n(i) as (select 1 union all select i + 1 from n limit 5000) select i, hex(randomblob(100)) from n`)
+    const path = makeDatabase(
+      folder,
+      `create table t (a, b); insert into t with recursive n(i) as (select 1 union all select i + 1 from n limit 5000) select i, hex(randomblob(100)) from n`,
+    )
     const script = `const { DatabaseSync } = require('node:sqlite'); const db = new DatabaseSync(${JSON.stringify(path)}); db.exec('pragma cache_size = 1; begin; update t set b = 1'); process.kill(process.pid, 'SIGKILL')`
     await once(spawn(process.execPath, ['-e', script]), 'exit')
     const journal = readFileSync(`${path}-journal`)
@@ -418,7 +608,9 @@ describe('files', () => {
     expect(readFileSync(`${path}-journal`)).toEqual(journal)
     // Without its journal the file is half of a transaction; the test would not see the difference otherwise.
     copyFileSync(path, folder.file('half.db'))
-    expect(await refused(`sqlite:${folder.file('half.db')}`).catch(({ code }: { code: string }) => code)).not.toBe('SOURCE_HOT_JOURNAL')
+    expect(
+      await refused(`sqlite:${folder.file('half.db')}`).catch(({ code }: { code: string }) => code),
+    ).not.toBe('SOURCE_HOT_JOURNAL')
   })
 })
 
@@ -432,25 +624,67 @@ describe('patterns and expressions', () => {
   })
 
   test('bad input 82: an expression is one scalar of its row, or refused', async () => {
-    const path = makeDatabase(folder, `create table t (n integer primary key, c text, "odd name" int); insert into t values (1, 'Ab', 2); create table other (secret); insert into other values ('s')`)
+    const path = makeDatabase(
+      folder,
+      `create table t (n integer primary key, c text, "odd name" int); insert into t values (1, 'Ab', 2); create table other (secret); insert into other values ('s')`,
+    )
     const source = await openSqliteSource(`sqlite:${path}`)
     const snapshot = await snapshotOf(folder, path)
     const surveyor = await source.openSurveyor(snapshot)
-    for (const fine of ['lower(c)', `c || '-' || n`, `case when n > 1 then '(' else ')' end`, `"odd name" * 2`, `substr(c, 1, 1)`, `json_extract(c, '$.a')`, 'null']) {
+    for (const fine of [
+      'lower(c)',
+      `c || '-' || n`,
+      `case when n > 1 then '(' else ')' end`,
+      `"odd name" * 2`,
+      `substr(c, 1, 1)`,
+      `json_extract(c, '$.a')`,
+      'null',
+    ]) {
       await surveyor.checkExpression('t', fine)
     }
     const refusals = [
-      '', ' ', '(select secret from other)', 'exists (select 1)', 'count(*)', 'sum(n) over ()', 'c), (n', 'c) from t; drop table t; --',
-      'n; delete from t', 'n, c', 'random()', 'randomblob(4)', `datetime('now')`, 'current_timestamp', `load_extension('x')`, 'missing', '"missing"',
-      '?', ':name', '$x', '@y', `'open`, '/* open', `c || (n`, 'raise(ignore)', 'changes()', 'last_insert_rowid()', 'sqlite_version()) as x, (n',
+      '',
+      ' ',
+      '(select secret from other)',
+      'exists (select 1)',
+      'count(*)',
+      'sum(n) over ()',
+      'c), (n',
+      'c) from t; drop table t; --',
+      'n; delete from t',
+      'n, c',
+      'random()',
+      'randomblob(4)',
+      `datetime('now')`,
+      'current_timestamp',
+      `load_extension('x')`,
+      'missing',
+      '"missing"',
+      '?',
+      ':name',
+      '$x',
+      '@y',
+      `'open`,
+      '/* open',
+      `c || (n`,
+      'raise(ignore)',
+      'changes()',
+      'last_insert_rowid()',
+      'sqlite_version()) as x, (n',
       'n'.padEnd(20_000, ' + n'),
     ]
     for (const refusal of refusals) {
-      await expect(surveyor.checkExpression('t', refusal), refusal).rejects.toMatchObject({ code: 'EXPRESSION_REFUSED' })
+      await expect(surveyor.checkExpression('t', refusal), refusal).rejects.toMatchObject({
+        code: 'EXPRESSION_REFUSED',
+      })
     }
-    await expect(surveyor.checkExpression('nowhere', '1')).rejects.toMatchObject({ code: 'EXPRESSION_REFUSED' })
+    await expect(surveyor.checkExpression('nowhere', '1')).rejects.toMatchObject({
+      code: 'EXPRESSION_REFUSED',
+    })
     await surveyor.close()
-    const computed = await read(table('text', `'Ab'`, 'null'), 'text', 'text', { expression: `coalesce(lower(c), 'none') || n` })
+    const computed = await read(table('text', `'Ab'`, 'null'), 'text', 'text', {
+      expression: `coalesce(lower(c), 'none') || n`,
+    })
     expect(computed.values).toEqual(['ab1', 'none2'])
   })
 })

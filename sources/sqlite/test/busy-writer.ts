@@ -3,7 +3,9 @@ import { DatabaseSync } from 'node:sqlite'
 
 const database = new DatabaseSync(process.argv[2] ?? '', { timeout: 5_000 })
 database.exec('pragma synchronous = off')
-const add = database.prepare(`insert into pairs(left_half, right_half, filler) values (?, ?, zeroblob(2000))`)
+const add = database.prepare(
+  `insert into pairs(left_half, right_half, filler) values (?, ?, zeroblob(2000))`,
+)
 process.stdout.write('writing\n')
 for (let number = 0; ; number += 1) {
   // Both halves in one transaction: a copy that has one without the other is not of one point in time.

@@ -1,5 +1,5 @@
 /** The private copy: of one point in time, complete or not there, and nothing of the source is touched. */
-import { spawn } from 'node:child_process'
+import { execFileSync, spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { once } from 'node:events'
 import {
@@ -16,7 +16,7 @@ import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { afterAll, expect, test } from 'vitest'
 import { openSqliteSource } from '../source.ts'
-import { calm, makeDatabase, snapshotOf, temporaryFolder } from './support.ts'
+import { calm, makeDatabase, snapshotOf, surveyOf, temporaryFolder } from './support.ts'
 
 const folder = temporaryFolder()
 afterAll(() => folder.remove())
@@ -55,20 +55,32 @@ test('a copy that somebody changed by one byte is no longer that point in time',
 })
 
 test('a snapshot beside a writer that never rests ends, and is of one point in time', async () => {
-  const path = makeDatabase(folder, `pragma journal_mode = wal; create table pairs(left_half, right_half, filler); create table counter(n);
-    insert into counter values (0); ${big(20_000)}`)
-  const writer = spawn(process.execPath, [join(import.meta.dirname, 'busy-writer.ts'), path], { stdio: ['ignore', 'pipe', 'inherit'] })
+  const path = makeDatabase(
+    folder,
+    `pragma journal_mode = wal; create table pairs(left_half, right_half, filler); create table counter(n);
+    insert into counter values (0); ${big(20_000)}`,
+  )
+  const writer = spawn(process.execPath, [join(import.meta.dirname, 'busy-writer.ts'), path], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
   await once(writer.stdout, 'data')
   const source = await openSqliteSource(`sqlite:${path}`)
   const steps: number[] = []
   const started = Date.now()
-  const snapshot = await source.takeSnapshot(folder.file('busy'), { ...calm, onProgress: (done) => steps.push(done) })
+  const snapshot = await source.takeSnapshot(folder.file('busy'), {
+    ...calm,
+    onProgress: (done) => steps.push(done),
+  })
   expect(Date.now() - started).toBeLessThan(20_000)
   const rowsThen = countPairs(path)
   writer.kill('SIGKILL')
   expect(steps).toEqual([...steps].sort((left, right) => left - right))
   const copy = new DatabaseSync(snapshot.location, { readOnly: true })
-  const halves = copy.prepare('select count(*) as rows, sum(right_half is not left_half) as torn, (select n from counter) as counted from pairs').get() as { rows: number; torn: number | null; counted: number }
+  const halves = copy
+    .prepare(
+      'select count(*) as rows, sum(right_half is not left_half) as torn, (select n from counter) as counted from pairs',
+    )
+    .get() as { rows: number; torn: number | null; counted: number }
   copy.close()
   expect(halves.torn ?? 0).toBe(0)
   expect(halves.counted).toBe(halves.rows)
@@ -88,7 +100,10 @@ test('an interrupted copy leaves nothing behind', async () => {
   const source = await openSqliteSource(`sqlite:${path}`)
   const stop = new AbortController()
   const directory = folder.file('stopped')
-  const taken = source.takeSnapshot(directory, { signal: stop.signal, onProgress: () => stop.abort() })
+  const taken = source.takeSnapshot(directory, {
+    signal: stop.signal,
+    onProgress: () => stop.abort(),
+  })
   await expect(taken).rejects.toMatchObject({ code: 'INTERRUPTED' })
   expect(readdirSync(directory)).toEqual([])
 })
@@ -104,7 +119,9 @@ test('the half-made copy of a process that died is removed, that of one that liv
   writeFileSync(join(directory, `sqlite-y.${process.ppid}.partial`), 'half')
   const source = await openSqliteSource(`sqlite:${path}`)
   await source.takeSnapshot(directory, calm)
-  expect(readdirSync(directory).filter((name) => name.includes('partial'))).toEqual([`sqlite-y.${process.ppid}.partial`])
+  expect(readdirSync(directory).filter((name) => name.includes('partial'))).toEqual([
+    `sqlite-y.${process.ppid}.partial`,
+  ])
 })
 
 test('two names of one file are one database, two equal files are two', async () => {
@@ -119,3 +136,60 @@ test('two names of one file are one database, two equal files are two', async ()
   expect(await identity(`//${path}`)).toBe(own)
   expect(await identity(folder.file('equal.db'))).not.toBe(own)
 })
+
+test.skipIf(process.getuid?.() !== 0)(
+  'a disk without room is named with the bytes that are needed, before anything is copied',
+  async () => {
+    const path = makeDatabase(folder, big(2_000))
+    const directory = folder.file('small')
+    mkdirSync(directory)
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=1m', 'tmpfs', directory])
+    try {
+      const source = await openSqliteSource(`sqlite:${path}`)
+      await expect(source.takeSnapshot(directory, calm)).rejects.toMatchObject({
+        code: 'DISK_SPACE',
+        details: { needed: expect.any(Number) as number },
+      })
+      expect(readdirSync(directory)).toEqual([])
+    } finally {
+      execFileSync('umount', [directory])
+    }
+  },
+)
+
+test('a definition that calls a function of its application stops only its own table', async () => {
+  const path = makeDatabase(folder, (database) => {
+    database.function('own', { deterministic: true }, (value: unknown) => Number(value !== null))
+    database.exec(
+      `create table t (a, b as (own(a)) check (own(a))); insert into t values (1); create table u (a check (own(a) > 0)); insert into u values (1); create index i on u(own(a))`,
+    )
+  })
+  const snapshot = await snapshotOf(folder, path)
+  expect(snapshot.notes).toEqual([
+    expect.stringContaining('table t'),
+    expect.stringContaining('table u'),
+  ])
+  await expect(surveyOf(folder, path)).rejects.toMatchObject({
+    code: 'TABLE_FAILED',
+    details: { table: 't' },
+  })
+  expect((await surveyOf(folder, path, { exclude: ['t'] })).tables).toMatchObject([
+    { name: 'u', rows: 1 },
+  ])
+})
+
+test('a source that a writer holds is busy, not broken', async () => {
+  const path = makeDatabase(folder, 'create table t (a)')
+  const writer = new DatabaseSync(path)
+  writer.exec('begin exclusive')
+  const source = await openSqliteSource(`sqlite:${path}`)
+  await expect(source.takeSnapshot(folder.file('copies'), calm)).rejects.toMatchObject({
+    code: 'SOURCE_BUSY',
+    retryable: true,
+  })
+  writer.exec('rollback')
+  writer.close()
+  expect(await source.takeSnapshot(folder.file('copies'), calm)).toMatchObject({
+    kind: 'private copy',
+  })
+}, 30_000)

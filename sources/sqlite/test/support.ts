@@ -30,7 +30,10 @@ export function temporaryFolder(): Folder {
 let files = 0
 
 /** A database file made by the callback; the path. */
-export function makeDatabase(folder: Folder, build: string | ((database: DatabaseSync) => void)): string {
+export function makeDatabase(
+  folder: Folder,
+  build: string | ((database: DatabaseSync) => void),
+): string {
   files += 1
   const path = folder.file(`source-${files}.db`)
   const database = new DatabaseSync(path)

@@ -20,15 +20,35 @@ type Value =
 
 const text = (value: string): Value => ({ kind: 'text', bytes: Buffer.from(value) })
 
-const digits = (count: number) => fc.integer({ min: 0, max: 10 ** count - 1 }).map((n) => String(n).padStart(count, '0'))
+const digits = (count: number) =>
+  fc.integer({ min: 0, max: 10 ** count - 1 }).map((n) => String(n).padStart(count, '0'))
 const dateIso = fc.tuple(digits(4), digits(2), digits(2)).map((part) => part.join('-'))
 const nearDate = fc
-  .tuple(fc.integer({ min: 0, max: 9999 }), fc.integer({ min: 0, max: 13 }), fc.integer({ min: 0, max: 32 }))
-  .map(([y, m, d]) => [String(y).padStart(4, '0'), String(m).padStart(2, '0'), String(d).padStart(2, '0')] as const)
-const fraction = fc.oneof(fc.constant(''), fc.integer({ min: 0, max: 9_999_999 }).map((n) => `.${n}`), fc.constant('.'))
+  .tuple(
+    fc.integer({ min: 0, max: 9999 }),
+    fc.integer({ min: 0, max: 13 }),
+    fc.integer({ min: 0, max: 32 }),
+  )
+  .map(
+    ([y, m, d]) =>
+      [String(y).padStart(4, '0'), String(m).padStart(2, '0'), String(d).padStart(2, '0')] as const,
+  )
+const fraction = fc.oneof(
+  fc.constant(''),
+  fc.integer({ min: 0, max: 9_999_999 }).map((n) => `.${n}`),
+  fc.constant('.'),
+)
 const clock = fc
-  .tuple(fc.integer({ min: 0, max: 24 }), fc.integer({ min: 0, max: 60 }), fc.option(fc.integer({ min: 0, max: 60 })), fraction)
-  .map(([h, m, s, f]) => `${String(h).padStart(2, '0')}:${String(m).padStart(2, '0')}${s === null ? '' : `:${String(s).padStart(2, '0')}${f}`}`)
+  .tuple(
+    fc.integer({ min: 0, max: 24 }),
+    fc.integer({ min: 0, max: 60 }),
+    fc.option(fc.integer({ min: 0, max: 60 })),
+    fraction,
+  )
+  .map(
+    ([h, m, s, f]) =>
+      `${String(h).padStart(2, '0')}:${String(m).padStart(2, '0')}${s === null ? '' : `:${String(s).padStart(2, '0')}${f}`}`,
+  )
 const zone = fc.oneof(
   fc.constantFrom('Z', '+00', '-15:59', '+16:00', '+0530', '-03:30', '+1', 'z', ' +02:00', ''),
   fc.tuple(fc.constantFrom('+', '-'), digits(2), digits(2)).map(([s, h, m]) => `${s}${h}:${m}`),
@@ -43,34 +63,156 @@ const someDate = fc.oneof(
   nearDate.map(([y, m, d]) => `${d}.${m}.${y}`),
   nearDate.map((d) => d.join('/')),
   nearDate.map((d) => d.join('')),
-  fc.constantFrom('2024-02-29', '2023-02-29', '1900-02-29', '2000-02-29', '0001-01-01', '0000-01-01', '9999-12-31', '2024-1-31', 'infinity', 'now', '0044-03-15 BC'),
+  fc.constantFrom(
+    '2024-02-29',
+    '2023-02-29',
+    '1900-02-29',
+    '2000-02-29',
+    '0001-01-01',
+    '0000-01-01',
+    '9999-12-31',
+    '2024-1-31',
+    'infinity',
+    'now',
+    '0044-03-15 BC',
+  ),
 )
 const hostileText = fc.oneof(
   fc.string({ unit: 'grapheme' }).map(text),
-  fc.string({ unit: 'binary' }).filter((value) => value.isWellFormed()).map(text),
-  fc.constantFrom('', 't', 'n', 'N', 'NULL', '\\N', '\\.', '\t', '\n', "'", "X'00'", 'at', 'é', 'e\u0301', '\uFEFFbom', ' a ', '12', '1.5', '-0').map(text),
+  fc
+    .string({ unit: 'binary' })
+    .filter((value) => value.isWellFormed())
+    .map(text),
+  fc
+    .constantFrom(
+      '',
+      't',
+      'n',
+      'N',
+      'NULL',
+      '\\N',
+      '\\.',
+      '\t',
+      '\n',
+      "'",
+      "X'00'",
+      'at',
+      'é',
+      'e\u0301',
+      '\uFEFFbom',
+      ' a ',
+      '12',
+      '1.5',
+      '-0',
+    )
+    .map(text),
   fc.constantFrom('a\0b', '\0', 't\0', 'at\0bt', 'NULL\0', '\0\0').map(text),
-  fc.constantFrom([0xc0, 0xaf], [0xff], [0xed, 0xa0, 0x80], [0x61, 0xe2, 0x82], [0xf5, 0x80, 0x80, 0x80]).map(
-    (bytes): Value => ({ kind: 'text', bytes: Buffer.from(bytes) }),
-  ),
+  fc
+    .constantFrom(
+      [0xc0, 0xaf],
+      [0xff],
+      [0xed, 0xa0, 0x80],
+      [0x61, 0xe2, 0x82],
+      [0xf5, 0x80, 0x80, 0x80],
+    )
+    .map((bytes): Value => ({ kind: 'text', bytes: Buffer.from(bytes) })),
 )
 const json = fc.oneof(
   fc.json({ maxDepth: 3 }),
-  fc.constantFrom('{}', '[]', ' [1 , 2 ] ', '{"a":1,"a":2}', '"\\u0000"', '"\\ud800"', '"\\ud83d\\ude00"', '1.0e2', '-0', '01', '[1,]', '{"a" :}', 'nul', 'true', '1e400', '"\t"', '[', '{"a":[}', '"\\x"', '9007199254740993', '1e99999', '', '"\\u00e9"', '[[[[[]]]]]', '{"a":{"b":[{},[]]}}', '1.', '.5', '-', '+1', '[1 2]', '"a', 'null ', '\u00a0[]'),
+  fc.constantFrom(
+    '{}',
+    '[]',
+    ' [1 , 2 ] ',
+    '{"a":1,"a":2}',
+    '"\\u0000"',
+    '"\\ud800"',
+    '"\\ud83d\\ude00"',
+    '1.0e2',
+    '-0',
+    '01',
+    '[1,]',
+    '{"a" :}',
+    'nul',
+    'true',
+    '1e400',
+    '"\t"',
+    '[',
+    '{"a":[}',
+    '"\\x"',
+    '9007199254740993',
+    '1e99999',
+    '',
+    '"\\u00e9"',
+    '[[[[[]]]]]',
+    '{"a":{"b":[{},[]]}}',
+    '1.',
+    '.5',
+    '-',
+    '+1',
+    '[1 2]',
+    '"a',
+    'null ',
+    '\u00a0[]',
+  ),
 )
-const uuid = fc.oneof(fc.uuid(), fc.uuid().map((value) => value.toUpperCase()), fc.uuid().map((value) => `{${value}}`), fc.uuid().map((value) => value.replaceAll('-', '')))
+const uuid = fc.oneof(
+  fc.uuid(),
+  fc.uuid().map((value) => value.toUpperCase()),
+  fc.uuid().map((value) => `{${value}}`),
+  fc.uuid().map((value) => value.replaceAll('-', '')),
+)
 const decimals = fc
-  .tuple(fc.boolean(), fc.bigInt({ min: 0n, max: 10n ** 25n }), fc.option(digits(5)), fc.constantFrom('', 'e3', '.', ' '))
-  .map(([minus, whole, part, tail]) => `${minus ? '-' : ''}${whole}${part === null ? '' : `.${part}`}${tail}`)
+  .tuple(
+    fc.boolean(),
+    fc.bigInt({ min: 0n, max: 10n ** 25n }),
+    fc.option(digits(5)),
+    fc.constantFrom('', 'e3', '.', ' '),
+  )
+  .map(
+    ([minus, whole, part, tail]) =>
+      `${minus ? '-' : ''}${whole}${part === null ? '' : `.${part}`}${tail}`,
+  )
 const number = fc.oneof(
   fc.double({ noNaN: true }),
   fc.integer({ min: -1000, max: 1000 }).map((n) => n / 100),
-  fc.constantFrom(-0, 0, 5e-324, 1.7976931348623157e308, Infinity, -Infinity, 1e21, 1e22, 0.1 + 0.2, 9007199254740993, 99.995, 999.99, 9999.995, 3, 1e300, 123456789012345680, 2 ** 63, -(2 ** 63), 2 ** 53 + 2),
+  fc.constantFrom(
+    -0,
+    0,
+    5e-324,
+    1.7976931348623157e308,
+    Infinity,
+    -Infinity,
+    1e21,
+    1e22,
+    0.1 + 0.2,
+    9007199254740993,
+    99.995,
+    999.99,
+    9999.995,
+    3,
+    1e300,
+    123456789012345680,
+    2 ** 63,
+    -(2 ** 63),
+    2 ** 53 + 2,
+  ),
 )
 const integer = fc.oneof(
   fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n }),
   fc.bigInt({ min: -40_000n, max: 40_000n }),
-  fc.constantFrom(0n, 1n, -1n, 2n ** 53n + 1n, 2n ** 63n - 1n, -(2n ** 63n), 2n ** 31n, 2n ** 31n - 1n, 999n, 1000n, 100_000_000n),
+  fc.constantFrom(
+    0n,
+    1n,
+    -1n,
+    2n ** 53n + 1n,
+    2n ** 63n - 1n,
+    -(2n ** 63n),
+    2n ** 31n,
+    2n ** 31n - 1n,
+    999n,
+    1000n,
+    100_000_000n,
+  ),
 )
 
 const arbitrary: fc.Arbitrary<Value> = fc.oneof(
@@ -79,7 +221,12 @@ const arbitrary: fc.Arbitrary<Value> = fc.oneof(
   { weight: 2, arbitrary: number.map((value): Value => ({ kind: 'real', value })) },
   { weight: 3, arbitrary: hostileText },
   { weight: 1, arbitrary: fc.oneof(someDate, moment, clock, json, uuid, decimals).map(text) },
-  { weight: 2, arbitrary: fc.uint8Array({ maxLength: 40 }).map((bytes): Value => ({ kind: 'blob', bytes: Buffer.from(bytes) })) },
+  {
+    weight: 2,
+    arbitrary: fc
+      .uint8Array({ maxLength: 40 })
+      .map((bytes): Value => ({ kind: 'blob', bytes: Buffer.from(bytes) })),
+  },
 )
 
 interface Case {
@@ -112,7 +259,8 @@ function exactDigits(value: number): string {
   return `${m}e${e}`
 }
 
-const textOf = (value: Value): string | null => (value.kind === 'text' ? plainText(value.bytes) : null)
+const textOf = (value: Value): string | null =>
+  value.kind === 'text' ? plainText(value.bytes) : null
 const matching = (pattern: RegExp, of: (found: RegExpExecArray) => string) => (value: Value) => {
   const found = pattern.exec(textOf(value) ?? '\n')
   return found === null ? null : of(found)
@@ -133,24 +281,37 @@ const CASES: Record<string, Case> = {
   bigint: {
     mapping: column('c', 'bigint', 'integer'),
     planned: (v) =>
-      v.kind === 'integer' ? String(v.value) : v.kind === 'real' && Number.isInteger(v.value) ? String(BigInt(v.value)) : null,
+      v.kind === 'integer'
+        ? String(v.value)
+        : v.kind === 'real' && Number.isInteger(v.value)
+          ? String(BigInt(v.value))
+          : null,
     likely: integer.map((value): Value => ({ kind: 'integer', value })),
   },
   smallint: {
     mapping: column('c', 'smallint', 'integer', { unfit: 'null' }),
     planned: (v) =>
-      v.kind === 'integer' ? String(v.value) : v.kind === 'real' && Number.isInteger(v.value) ? String(BigInt(v.value)) : null,
+      v.kind === 'integer'
+        ? String(v.value)
+        : v.kind === 'real' && Number.isInteger(v.value)
+          ? String(BigInt(v.value))
+          : null,
     likely: integer.map((value): Value => ({ kind: 'integer', value })),
   },
   boolean: {
     mapping: column('c', 'boolean', 'boolean'),
-    planned: (v) => (v.kind === 'integer' && (v.value === 0n || v.value === 1n) ? String(v.value) : null),
+    planned: (v) =>
+      v.kind === 'integer' && (v.value === 0n || v.value === 1n) ? String(v.value) : null,
     likely: fc.constantFrom(0n, 1n).map((value): Value => ({ kind: 'integer', value })),
   },
   'double precision': {
     mapping: column('c', 'double precision', 'real'),
     planned: (v) =>
-      v.kind === 'real' ? realAsText(v.value) : v.kind === 'integer' && BigInt(Number(v.value)) === v.value ? String(v.value) : null,
+      v.kind === 'real'
+        ? realAsText(v.value)
+        : v.kind === 'integer' && BigInt(Number(v.value)) === v.value
+          ? String(v.value)
+          : null,
     likely: number.map((value): Value => ({ kind: 'real', value })),
   },
   real: {
@@ -168,19 +329,37 @@ const CASES: Record<string, Case> = {
     mapping: column('c', 'numeric', 'decimal'),
     planned: (v) => {
       if (v.kind === 'integer') return String(v.value)
-      if (v.kind === 'real') return Number.isFinite(v.value) ? exactDigits(v.value) : String(v.value)
+      if (v.kind === 'real')
+        return Number.isFinite(v.value) ? exactDigits(v.value) : String(v.value)
       return matching(/^-?\d+(\.\d+)?$/, (f) => f[0])(v)
     },
-    likely: fc.oneof(number.map((value): Value => ({ kind: 'real', value })), decimals.map(text)),
+    likely: fc.oneof(
+      number.map((value): Value => ({ kind: 'real', value })),
+      decimals.map(text),
+    ),
   },
   'numeric(7,3)': {
     mapping: column('c', 'numeric(7,3)', 'decimal'),
     planned: (v) => {
-      const shown = v.kind === 'integer' ? String(v.value) : v.kind === 'real' ? (Number.isFinite(v.value) ? exactDigits(v.value) : null) : matching(/^-?\d+(\.\d+)?$/, (f) => f[0])(v)
-      return shown !== null && Number(shown) !== 0 && !/e/.test(shown) && (shown.split('.')[1] ?? '').replace(/0+$/, '').length > 3 ? null : shown
+      const shown =
+        v.kind === 'integer'
+          ? String(v.value)
+          : v.kind === 'real'
+            ? Number.isFinite(v.value)
+              ? exactDigits(v.value)
+              : null
+            : matching(/^-?\d+(\.\d+)?$/, (f) => f[0])(v)
+      return shown !== null &&
+        Number(shown) !== 0 &&
+        !/e/.test(shown) &&
+        (shown.split('.')[1] ?? '').replace(/0+$/, '').length > 3
+        ? null
+        : shown
     },
     likely: fc.oneof(
-      fc.integer({ min: -10_000_000, max: 10_000_000 }).map((n): Value => ({ kind: 'real', value: n / 1000 })),
+      fc
+        .integer({ min: -10_000_000, max: 10_000_000 })
+        .map((n): Value => ({ kind: 'real', value: n / 1000 })),
       decimals.map(text),
     ),
   },
@@ -195,7 +374,8 @@ const CASES: Record<string, Case> = {
   },
   'text-strip-nul': {
     mapping: column('c', 'text', 'text-strip-nul'),
-    planned: (v) => (v.kind === 'text' ? plainText(Buffer.from([...v.bytes].filter((b) => b !== 0))) : null),
+    planned: (v) =>
+      v.kind === 'text' ? plainText(Buffer.from([...v.bytes].filter((b) => b !== 0))) : null,
     likely: hostileText,
   },
   'text-replace-invalid': {
@@ -206,24 +386,39 @@ const CASES: Record<string, Case> = {
   'any-as-text': {
     mapping: column('c', 'text', 'any-as-text'),
     planned: (v) =>
-      v.kind === 'integer' ? String(v.value) : v.kind === 'real' ? realAsText(v.value) : v.kind === 'blob' ? `\\x${v.bytes.toString('hex')}` : textOf(v),
+      v.kind === 'integer'
+        ? String(v.value)
+        : v.kind === 'real'
+          ? realAsText(v.value)
+          : v.kind === 'blob'
+            ? `\\x${v.bytes.toString('hex')}`
+            : textOf(v),
     likely: arbitrary,
   },
   bytes: {
     mapping: column('c', 'bytea', 'bytes'),
     planned: (v) => (v.kind === 'blob' ? `\\x${v.bytes.toString('hex')}` : null),
-    likely: fc.uint8Array({ maxLength: 40 }).map((bytes): Value => ({ kind: 'blob', bytes: Buffer.from(bytes) })),
+    likely: fc
+      .uint8Array({ maxLength: 40 })
+      .map((bytes): Value => ({ kind: 'blob', bytes: Buffer.from(bytes) })),
   },
   'any-as-bytes': {
     mapping: column('c', 'bytea', 'any-as-bytes'),
     planned: (v) => {
-      const bytes = v.kind === 'integer' ? Buffer.from(String(v.value)) : v.kind === 'real' ? Buffer.from(realAsText(v.value)) : v.bytes
+      const bytes =
+        v.kind === 'integer'
+          ? Buffer.from(String(v.value))
+          : v.kind === 'real'
+            ? Buffer.from(realAsText(v.value))
+            : v.bytes
       return `\\x${bytes.toString('hex')}`
     },
     likely: arbitrary,
   },
   date: {
-    mapping: column('c', 'date', 'date', { formats: ['date-iso', 'date-dmy-slash', 'date-dmy-dot', 'date-ymd-slash', 'date-compact'] }),
+    mapping: column('c', 'date', 'date', {
+      formats: ['date-iso', 'date-dmy-slash', 'date-dmy-dot', 'date-ymd-slash', 'date-compact'],
+    }),
     planned: (v) => {
       for (const [pattern, of] of Object.values(DATE_WAYS)) {
         const found = matching(pattern, of)(v)
@@ -239,10 +434,17 @@ const CASES: Record<string, Case> = {
     likely: moment.map(text),
   },
   timestamptz: {
-    mapping: column('c', 'timestamptz', 'timestamptz', { formats: ['timestamp-zone', 'timestamp-iso', 'date-iso'] }),
+    mapping: column('c', 'timestamptz', 'timestamptz', {
+      formats: ['timestamp-zone', 'timestamp-iso', 'date-iso'],
+    }),
     planned: (v) =>
-      matching(new RegExp(`^${ISO}[ T]${CLOCK}(?:Z|[+-](?:0\\d|1[0-5])(?::?[0-5]\\d)?)$`), (f) => f[0])(v) ??
-      matching(new RegExp(`^${ISO}(?:[ T]${CLOCK})?$`), (f) => `${f[0]}+00`.replace(/^(.{10})\+00$/, '$1 00:00:00+00'))(v),
+      matching(
+        new RegExp(`^${ISO}[ T]${CLOCK}(?:Z|[+-](?:0\\d|1[0-5])(?::?[0-5]\\d)?)$`),
+        (f) => f[0],
+      )(v) ??
+      matching(new RegExp(`^${ISO}(?:[ T]${CLOCK})?$`), (f) =>
+        `${f[0]}+00`.replace(/^(.{10})\+00$/, '$1 00:00:00+00'),
+      )(v),
     likely: moment.map(text),
   },
   time: {
@@ -268,8 +470,15 @@ const CASES: Record<string, Case> = {
   uuid: {
     mapping: column('c', 'uuid', 'uuid'),
     planned: (v) =>
-      v.kind === 'blob' && v.bytes.length === 16 ? v.bytes.toString('hex') : matching(/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i, (f) => f[0])(v),
-    likely: fc.oneof(uuid.map(text), fc.uint8Array({ minLength: 16, maxLength: 16 }).map((bytes): Value => ({ kind: 'blob', bytes: Buffer.from(bytes) }))),
+      v.kind === 'blob' && v.bytes.length === 16
+        ? v.bytes.toString('hex')
+        : matching(/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i, (f) => f[0])(v),
+    likely: fc.oneof(
+      uuid.map(text),
+      fc
+        .uint8Array({ minLength: 16, maxLength: 16 })
+        .map((bytes): Value => ({ kind: 'blob', bytes: Buffer.from(bytes) })),
+    ),
   },
 }
 
@@ -310,7 +519,12 @@ function bound(value: Value, encoding: string): { sql: string; parameter: SQLInp
   }
 }
 
-function fill(path: string, create: string, rows: readonly (readonly Value[])[], encoding: string): void {
+function fill(
+  path: string,
+  create: string,
+  rows: readonly (readonly Value[])[],
+  encoding: string,
+): void {
   const sqlite = new DatabaseSync(path)
   sqlite.exec(create)
   for (const [index, row] of rows.entries()) {
@@ -354,7 +568,11 @@ const someTable = fc
       encoding: fc.constant(encoding),
       chunkRows: fc.constant(chunkRows),
       rows: fc.array(
-        fc.tuple(...types.map((type) => fc.oneof({ weight: 3, arbitrary: CASES[type]!.likely }, { weight: 1, arbitrary }))),
+        fc.tuple(
+          ...types.map((type) =>
+            fc.oneof({ weight: 3, arbitrary: CASES[type]!.likely }, { weight: 1, arbitrary }),
+          ),
+        ),
         { maxLength: 30 },
       ),
     }),
@@ -367,7 +585,11 @@ function storable(value: Value, encoding: string): Value {
   return text(shown)
 }
 
-async function check(types: readonly string[], rows: readonly (readonly Value[])[], loaded: Awaited<ReturnType<typeof load>>) {
+async function check(
+  types: readonly string[],
+  rows: readonly (readonly Value[])[],
+  loaded: Awaited<ReturnType<typeof load>>,
+) {
   const { rows: found } = await client.query<{ n: string; cells: (string | null)[] }>(
     `select n, array[${types.map((_, index) => `(case when "c${index}" is null then null else "c${index}"::text end)`).join(', ')}]::text[] as cells from t order by n`,
   )
@@ -384,15 +606,28 @@ async function check(types: readonly string[], rows: readonly (readonly Value[])
       }
       let input = plan(value)
       if (input !== null && planned.type === 'numeric(7,3)' && value.kind === 'real') {
-        const exact = await client.query<{ same: boolean }>(`select round($1::numeric, 3) = $1::numeric as same`, [input])
+        const exact = await client.query<{ same: boolean }>(
+          `select round($1::numeric, 3) = $1::numeric as same`,
+          [input],
+        )
         if (exact.rows[0]?.same === false) input = null
       }
-      const shown = input === null ? null : (await client.query<{ planned: string | null }>('select planned($1, $2)', [planned.type, input])).rows[0]!.planned
+      const shown =
+        input === null
+          ? null
+          : (
+              await client.query<{ planned: string | null }>('select planned($1, $2)', [
+                planned.type,
+                input,
+              ])
+            ).rows[0]!.planned
       if (shown === null && planned.unfit === 'reject') reject = true
       expected.push(shown)
     }
     if (reject) rejected.push(number)
-    expect(byNumber.get(number), `row ${number} ${JSON.stringify(types)}`).toEqual(reject ? undefined : expected)
+    expect(byNumber.get(number), `row ${number} ${JSON.stringify(types)}`).toEqual(
+      reject ? undefined : expected,
+    )
   }
   expect(loaded.rows).toBe(rows.length - rejected.length)
   expect(loaded.unfit.map(({ key }) => key).length).toBe(rejected.length)
@@ -405,11 +640,28 @@ test('whatever SQLite holds arrives in PostgreSQL as planned, or is named as unf
   await fc.assert(
     fc.asyncProperty(someTable, async ({ types, layout, encoding, chunkRows, rows }) => {
       const stored = rows.map((row) => row.map((value) => storable(value, encoding)))
-      const path = makeDatabase(folder, `pragma encoding = '${encoding}'; create table dummy (a); drop table dummy`)
-      fill(path, createTable(layout, types.map((_, index) => `c${index}`)), stored, encoding)
-      const columns = types.map((type, index) => ({ ...CASES[type]!.mapping, source: `c${index}`, target: `c${index}` }))
+      const path = makeDatabase(
+        folder,
+        `pragma encoding = '${encoding}'; create table dummy (a); drop table dummy`,
+      )
+      fill(
+        path,
+        createTable(
+          layout,
+          types.map((_, index) => `c${index}`),
+        ),
+        stored,
+        encoding,
+      )
+      const columns = types.map((type, index) => ({
+        ...CASES[type]!.mapping,
+        source: `c${index}`,
+        target: `c${index}`,
+      }))
       const table = mapping('t', [column('n', 'bigint', 'integer'), ...columns])
-      await client.query(`drop table if exists t; create table t (n bigint, ${columns.map(({ target, type }) => `"${target}" ${type}`).join(', ')})`)
+      await client.query(
+        `drop table if exists t; create table t (n bigint, ${columns.map(({ target, type }) => `"${target}" ${type}`).join(', ')})`,
+      )
       const reader = openSqliteReader(path)
       const loaded = await load(reader, table, client, { rowsMax: chunkRows, bytesMax: 1_000_000 })
       await reader.close()

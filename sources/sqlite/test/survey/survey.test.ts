@@ -42,13 +42,23 @@ test('every kind of object is found, with what only its source text says', async
 
   const parent = tableOf(tables, 'parent')
   expect(parent.autoincrement).toEqual({ column: 'id', next: '8' })
-  expect(parent.uniques.map(({ name, columns, collations }) => [name, columns, collations])).toEqual([
+  expect(
+    parent.uniques.map(({ name, columns, collations }) => [name, columns, collations]),
+  ).toEqual([
     [null, ['code'], ['nocase']],
     ['uq x', ['code', 'id'], ['nocase', 'BINARY']],
   ])
 
   const child = tableOf(tables, 'child')
-  expect(child.columns.map(({ name, declared, notNull, default: value, generated }) => [name, declared, notNull, value, generated])).toEqual([
+  expect(
+    child.columns.map(({ name, declared, notNull, default: value, generated }) => [
+      name,
+      declared,
+      notNull,
+      value,
+      generated,
+    ]),
+  ).toEqual([
     ['a', 'INT', true, '1+2', null],
     ['b ', 'TEXT', false, null, null],
     ['c', 'INTEGER', false, null, null],
@@ -73,13 +83,41 @@ test('every kind of object is found, with what only its source text says', async
     },
   ])
   expect(child.foreignKeys).toMatchObject([
-    { name: 'fk one', columns: ['c'], references: { table: 'parent', columns: ['id'] }, onDelete: 'CASCADE', deferred: true, orphans: 1, examples: [`2, 'y'`] },
-    { name: null, columns: ['c'], references: { table: 'nowhere', columns: ['x'] }, deferred: false, orphans: null },
-    { name: null, columns: ['a'], references: { table: 'parent', columns: ['id'] }, deferred: false, orphans: 3 },
+    {
+      name: 'fk one',
+      columns: ['c'],
+      references: { table: 'parent', columns: ['id'] },
+      onDelete: 'CASCADE',
+      deferred: true,
+      orphans: 1,
+      examples: [`2, 'y'`],
+    },
+    {
+      name: null,
+      columns: ['c'],
+      references: { table: 'nowhere', columns: ['x'] },
+      deferred: false,
+      orphans: null,
+    },
+    {
+      name: null,
+      columns: ['a'],
+      references: { table: 'parent', columns: ['id'] },
+      deferred: false,
+      orphans: 3,
+    },
   ])
 
-  expect(tableOf(tables, 'keyless')).toMatchObject({ primaryKey: null, autoincrement: null, rows: 0 })
-  expect(tableOf(tables, 'stern')).toMatchObject({ withoutRowid: true, strict: true, primaryKey: { columns: ['k', 'j'], collations: ['rtrim', 'BINARY'] } })
+  expect(tableOf(tables, 'keyless')).toMatchObject({
+    primaryKey: null,
+    autoincrement: null,
+    rows: 0,
+  })
+  expect(tableOf(tables, 'stern')).toMatchObject({
+    withoutRowid: true,
+    strict: true,
+    primaryKey: { columns: ['k', 'j'], collations: ['rtrim', 'BINARY'] },
+  })
 
   expect(objects.map(({ kind, name, table }) => [kind, name, table])).toEqual(
     expect.arrayContaining([
@@ -97,22 +135,50 @@ test('every kind of object is found, with what only its source text says', async
 
 test('a column is profiled by every one of its values', async () => {
   const path = makeDatabase(folder, (database) => {
-    database.exec(`create table t (id integer primary key, d date, n decimal(10,2), r real, b boolean, u text, j jsonb, x blob, m)`)
+    database.exec(
+      `create table t (id integer primary key, d date, n decimal(10,2), r real, b boolean, u text, j jsonb, x blob, m)`,
+    )
     const insert = database.prepare('insert into t values (?, ?, ?, ?, ?, ?, ?, ?, ?)')
-    insert.run(1, '2024-02-29', 12.5, 0.1 + 0.2, 0, 'c56a4180-65aa-42ec-a945-5fd21dec0538', '{"a":1}', new Uint8Array(16), 'text')
-    insert.run(2, '2023-02-30', 100, 1e300, 1, 'c56a4180-65aa-42ec-a945-5fd21dec0539', '{"a":1,"a":2}', new Uint8Array(3), 7n)
+    insert.run(
+      1,
+      '2024-02-29',
+      12.5,
+      0.1 + 0.2,
+      0,
+      'c56a4180-65aa-42ec-a945-5fd21dec0538',
+      '{"a":1}',
+      new Uint8Array(16),
+      'text',
+    )
+    insert.run(
+      2,
+      '2023-02-30',
+      100,
+      1e300,
+      1,
+      'c56a4180-65aa-42ec-a945-5fd21dec0539',
+      '{"a":1,"a":2}',
+      new Uint8Array(3),
+      7n,
+    )
     insert.run(3, '31/01/2024', -0.125, 9e999, 1, 'x', '[1.0e2]', null, 1.5)
     insert.run(4, '2024-01-01T10:00:00Z', null, -5.25, 1, null, '{"a"', null, new Uint8Array(2))
     insert.run(5, '2024-01-01 10:00:00+02:00', null, 3, 1, '', 'null', null, null)
   })
   const { tables } = await surveyOf(folder, path)
-  const profiles = Object.fromEntries(tables[0]!.columns.map(({ name, profile }) => [name, profile]))
+  const profiles = Object.fromEntries(
+    tables[0]!.columns.map(({ name, profile }) => [name, profile]),
+  )
   expect(profiles.d!.text).toMatchObject({
     formats: { 'date-iso': 1, 'date-dmy-slash': 1, 'timestamp-zone': 2 },
     dateless: 1,
     timestampsUtc: 1,
   })
-  expect(profiles.d!.examples).toMatchObject({ dateless: ['2'], 'timestamp-offset': ['5'], 'date-formats-unified': ['3'] })
+  expect(profiles.d!.examples).toMatchObject({
+    dateless: ['2'],
+    'timestamp-offset': ['5'],
+    'date-formats-unified': ['3'],
+  })
   expect(profiles.n).toMatchObject({
     census: { integer: 1, real: 2, null: 2 },
     real: { roundTrips: 2, scale: 3, precision: 2, infinite: 0 },
@@ -131,8 +197,14 @@ test('the profile of a big table, scanned in ranges side by side, is that of one
   const fill = `with recursive n(i) as (select 1 union all select i + 1 from n limit 120000)
     select i * 3, case when i % 1000 = 0 then 'odd' else date('2000-01-01', i || ' days') end, i / 8.0,
       case when i = 99999 then cast(x'61ff' as text) when i = 5 then 'a' || char(0) else 'text ' || i end from n`
-  const rowid = makeDatabase(folder, `create table t (id integer primary key, d text, r real, s text); insert into t ${fill}`)
-  const keyed = makeDatabase(folder, `create table t (id text, d text, r real, s text, primary key (s, id)) without rowid; insert into t ${fill}`)
+  const rowid = makeDatabase(
+    folder,
+    `create table t (id integer primary key, d text, r real, s text); insert into t ${fill}`,
+  )
+  const keyed = makeDatabase(
+    folder,
+    `create table t (id text, d text, r real, s text, primary key (s, id)) without rowid; insert into t ${fill}`,
+  )
   for (const path of [rowid, keyed]) {
     const { tables } = await surveyOf(folder, path)
     const [table] = tables
@@ -146,16 +218,27 @@ test('the profile of a big table, scanned in ranges side by side, is that of one
 }, 60_000)
 
 test('the fingerprint is the schema’s: rows and ANALYZE leave it, a new column changes it', async () => {
-  const fingerprint = async (sql: string) => (await surveyOf(folder, makeDatabase(folder, sql))).schemaFingerprint
+  const fingerprint = async (sql: string) =>
+    (await surveyOf(folder, makeDatabase(folder, sql))).schemaFingerprint
   const plain = await fingerprint('create table t (a); create index i on t(a)')
-  expect(await fingerprint('create table t (a); create index i on t(a); insert into t values (1); analyze')).toBe(plain)
+  expect(
+    await fingerprint(
+      'create table t (a); create index i on t(a); insert into t values (1); analyze',
+    ),
+  ).toBe(plain)
   expect(await fingerprint('create table t (a, b); create index i on t(a)')).not.toBe(plain)
 })
 
 test('--include and --exclude choose tables, views and what belongs to them', async () => {
-  const path = makeDatabase(folder, `create table orders(a); create table order_lines(a); create table users(a);
-    create view order_view as select * from orders; create trigger users_t after insert on users begin select 1; end`)
-  const { tables, objects } = await surveyOf(folder, path, { include: ['ORDER*'], exclude: ['*lines'] })
+  const path = makeDatabase(
+    folder,
+    `create table orders(a); create table order_lines(a); create table users(a);
+    create view order_view as select * from orders; create trigger users_t after insert on users begin select 1; end`,
+  )
+  const { tables, objects } = await surveyOf(folder, path, {
+    include: ['ORDER*'],
+    exclude: ['*lines'],
+  })
   expect(tables.map(({ name }) => name)).toEqual(['orders'])
   expect(objects.map(({ name }) => name)).toEqual(['order_view'])
 })
