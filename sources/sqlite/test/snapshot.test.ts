@@ -161,14 +161,11 @@ test('a definition that calls a function of its application stops only its own t
   const path = makeDatabase(folder, (database) => {
     database.function('own', { deterministic: true }, (value: unknown) => Number(value !== null))
     database.exec(
-      `create table t (a, b as (own(a)) check (own(a))); insert into t values (1); create table u (a check (own(a) > 0)); insert into u values (1); create index i on u(own(a))`,
+      `create table t (a, b int as (own(a)) check (own(a))); insert into t values (1); create table u (a check (own(a) > 0)); insert into u values (1); create index i on u(own(a))`,
     )
   })
   const snapshot = await snapshotOf(folder, path)
-  expect(snapshot.notes).toEqual([
-    expect.stringContaining('table t'),
-    expect.stringContaining('table u'),
-  ])
+  expect(snapshot.notes).toEqual([expect.stringContaining('table t')])
   await expect(surveyOf(folder, path)).rejects.toMatchObject({
     code: 'TABLE_FAILED',
     details: { table: 't' },
