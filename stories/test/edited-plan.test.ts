@@ -1,0 +1,98 @@
+/** A plan is data that a person edits: rename, retype, leave out, compute. */
+import { readFile, writeFile } from 'node:fs/promises'
+import type { ColumnMapping, Plan } from '@sensei/core/plan'
+import { afterAll, beforeAll, expect, test, vi } from 'vitest'
+import { rowsOf, Story } from '../support/sensei.ts'
+import { makeSqlite } from '../support/tables.ts'
+
+vi.setConfig({ testTimeout: 120_000 })
+
+let story: Story
+
+beforeAll(async () => {
+  story = await Story.open()
+  makeSqlite(
+    story.file('crm.sqlite'),
+    `create table client (id integer primary key, first text, last text, secret text, cents integer not null);
+     create table scratch (x);
+     insert into client values (1, 'Ada', 'Lovelace', 's3', 1250), (2, 'Alan', 'Turing', null, -5);
+     insert into scratch values (1), (2);`,
+  )
+})
+
+afterAll(() => story.close())
+
+const pair = ['--source', 'sqlite:crm.sqlite', '--target', 'env:TARGET']
+
+async function drawn(TARGET: string): Promise<Plan> {
+  await story.run(['plan', ...pair, '--out', 'plan.json'], { TARGET })
+  return JSON.parse(await readFile(story.file('plan.json'), 'utf8')) as Plan
+}
+
+function edit(plan: Plan, change: (column: ColumnMapping) => ColumnMapping | null): Plan {
+  const tables = plan.tables
+    .filter(({ source }) => source === 'client')
+    .map((table) => ({
+      ...table,
+      target: 'customer',
+      columns: table.columns.flatMap((column) => change(column) ?? []),
+    }))
+  return { ...plan, tables }
+}
+
+test('an edited plan renames, retypes, leaves out and computes; the certificate lists what was computed', async () => {
+  const TARGET = await story.target()
+  const edited = edit(await drawn(TARGET), (column) => {
+    if (column.source === 'secret') return null
+    if (column.source === 'first')
+      return { ...column, target: 'name', expression: "first || ' ' || last" }
+    if (column.source === 'cents') return { ...column, type: 'integer' }
+    return column
+  })
+  await writeFile(story.file('edited.json'), JSON.stringify(edited))
+  const told = await story.json(
+    ['migrate', ...pair, '--plan', 'edited.json', '--yes', '--certificate', 'edited.cert.json'],
+    { TARGET },
+  )
+  expect(told).toMatchObject({ exit: 0, error: null })
+  expect(told.tables.map(({ source, target }) => [source, target])).toEqual([
+    ['client', 'customer'],
+  ])
+  expect(told.skipped_objects.map(({ name }) => name)).toEqual(
+    expect.arrayContaining(['secret', 'scratch']) as string[],
+  )
+  expect(await rowsOf(TARGET, 'select * from customer order by id')).toEqual([
+    { id: '1', name: 'Ada Lovelace', last: 'Lovelace', cents: 1250 },
+    { id: '2', name: 'Alan Turing', last: 'Turing', cents: -5 },
+  ])
+  expect(await readFile(story.file('edited.cert.json.md'), 'utf8')).toContain(
+    'Computed by the plan',
+  )
+})
+
+test.each([
+  ['(select group_concat(name) from sqlite_master)'],
+  ["load_extension('x')"],
+  ['first; drop table client'],
+  ['random()'],
+  ["readfile('/etc/passwd')"],
+])('bad input 82: the expression %s is refused', async (expression) => {
+  const TARGET = await story.target()
+  const edited = edit(await drawn(TARGET), (column) =>
+    column.source === 'first' ? { ...column, expression } : column,
+  )
+  await writeFile(story.file('hostile.json'), JSON.stringify(edited))
+  const told = await story.json(['migrate', ...pair, '--plan', 'hostile.json', '--yes'], { TARGET })
+  expect(told).toMatchObject({ exit: 2, error: { code: 'EXPRESSION_REFUSED' } })
+})
+
+test('a file that is no plan is refused by what is wrong with it', async () => {
+  const TARGET = await story.target()
+  for (const text of ['{', '{}', '{"plan_version":1,"plan_version":1}', '[]']) {
+    await writeFile(story.file('broken.json'), text)
+    const told = await story.json(['migrate', ...pair, '--plan', 'broken.json', '--yes'], {
+      TARGET,
+    })
+    expect(told).toMatchObject({ exit: 2, error: { code: 'PLAN_INVALID' } })
+  }
+})
