@@ -2,24 +2,43 @@
 import { CellBuffer } from '@sensei/core/canonical/cells'
 import { SenseiError } from '@sensei/core/errors'
 import type { QueryLimits, QueryResult } from '@sensei/core/ports/witness'
+import { quoteIdent } from '@sensei/core/sql'
 import { type ClientBase, type CustomTypesConfig } from 'pg'
 import { canonicalJsonb } from './jsonb.ts'
 
 const asText: CustomTypesConfig = { getTypeParser: () => (value: unknown) => value }
 
-const OID = { bool: 16, bytea: 17, int8: 20, int2: 21, int4: 23, float4: 700, float8: 701, numeric: 1700, jsonb: 3802, bpchar: 1042 } as const
+const OID = {
+  bool: 16,
+  bytea: 17,
+  int8: 20,
+  int2: 21,
+  int4: 23,
+  float4: 700,
+  float8: 701,
+  numeric: 1700,
+  jsonb: 3802,
+  bpchar: 1042,
+} as const
 const NUMBERS: readonly number[] = [OID.int2, OID.int4, OID.int8, OID.numeric]
 
-export async function runQuery(client: ClientBase, sql: string, limits: QueryLimits): Promise<QueryResult> {
+/** Names without a schema mean the one that is compared: one text serves both sides. */
+export async function runQuery(
+  client: ClientBase,
+  schema: string,
+  sql: string,
+  limits: QueryLimits,
+): Promise<QueryResult> {
   await client.query('savepoint sensei_query')
   try {
+    await client.query(`select set_config('search_path', $1, true)`, [quoteIdent(schema)])
     await client.query(`set local statement_timeout = ${Math.ceil(limits.timeoutMs)}`)
     return await fetch(client, sql, limits.rowsMax)
   } catch (cause) {
     const why = cause instanceof Error ? cause.message : String(cause)
     throw new SenseiError('TARGET_REFUSED', `the target could not run the query: ${why}`, { cause })
   } finally {
-    // Also undoes the time limit.
+    // Also undoes the time limit and the path.
     await client.query('rollback to savepoint sensei_query')
   }
 }
@@ -27,7 +46,11 @@ export async function runQuery(client: ClientBase, sql: string, limits: QueryLim
 async function fetch(client: ClientBase, sql: string, rowsMax: number): Promise<QueryResult> {
   // One statement only, which must be able to be a cursor: nothing but a query passes.
   const query = sql.replace(/[;\s]+$/, '')
-  await client.query({ text: `declare sensei_query no scroll cursor for ${query}`, values: [], queryMode: 'extended' } as never)
+  await client.query({
+    text: `declare sensei_query no scroll cursor for ${query}`,
+    values: [],
+    queryMode: 'extended',
+  } as never)
   const columns: string[] = []
   const rows: Uint8Array[] = []
   for (;;) {

@@ -70,7 +70,7 @@ class PostgresWitness implements TargetWitness {
   }
 
   query(sql: string, limits: QueryLimits): Promise<QueryResult> {
-    return runQuery(this.#client, sql, limits)
+    return runQuery(this.#client, this.#schema, sql, limits)
   }
 
   structure(plan: Plan): Promise<readonly { object: string; kind: string; problem: string }[]> {
