@@ -14,12 +14,13 @@ function commandName(io: Pick<Io, 'env'>): string {
 }
 
 function words(outcome: Outcome, file: string | null): string {
-  const { error, migrationId: id, state, tables } = outcome
+  const { error, migrationId: id, plan, state, tables } = outcome
   if (file !== null && outcome.certificate !== null) return `certificate verify ${file}`
   if (state === 'plan_ready' && error?.code === 'LOSS_NOT_ACCEPTED')
     return `migrate --resume ${id} --yes --accept-loss RULE`
   if (state === 'plan_ready') return `migrate --resume ${id} --yes`
   if (error !== null && exitOf(outcome) === EXIT.interrupted) return `migrate --resume ${id}`
+  if (plan === null) return 'migrate --source … --target …'
   if (tables.some(({ rowsRejected }) => rowsRejected > 0)) return `migrations rejects ${id}`
   if (state === 'failed') return `migrations retry ${id}`
   if (outcome.verdict === 'different' || outcome.verdict === 'inconclusive')

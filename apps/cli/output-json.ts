@@ -85,21 +85,25 @@ export function tableJson(table: TableOutcome): object {
   }
 }
 
-/** One entry for each cell that differs; a missing or extra row has no column. */
+/** One entry for each cell that differs; a missing or extra row is one entry without a column, with its cells in `row`. */
 function differencesOf(verification: Verification): object[] {
   return verification.tables.flatMap(({ target: table, differences }) =>
-    differences.details.flatMap(({ key, kind, times, columns }): object[] =>
-      columns.length === 0
-        ? [{ table, key, kind, times, column: null, source: null, target: null }]
-        : columns.map(({ column, source, target }) => ({
-            table,
-            key,
-            kind,
-            times,
-            column,
-            source,
-            target,
-          })),
-    ),
+    differences.details.flatMap(({ key, kind, times, columns }): object[] => {
+      const found = { table, key, kind, times }
+      if (kind === 'changed') return columns.map((cell) => ({ ...found, ...cell }))
+      const cells = columns.map(({ column, source, target }) => [
+        column,
+        kind === 'missing' ? source : target,
+      ])
+      return [
+        {
+          ...found,
+          column: null,
+          source: null,
+          target: null,
+          row: Object.fromEntries(cells) as object,
+        },
+      ]
+    }),
   )
 }

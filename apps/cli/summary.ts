@@ -145,12 +145,19 @@ function differenceLines({ verification }: Outcome): string[] {
 
 function rowLines(table: string, row: RowDifference): string[] {
   const where = `${table} ${displayName(row.key)}`
-  if (row.columns.length === 0)
-    return [`${where}: ${row.kind}${row.times > 1 ? ` × ${grouped(row.times)}` : ''}`]
-  return row.columns.map(
-    ({ column, source, target }) =>
-      `${where}, ${displayName(column)}: ${value(source)} became ${value(target)}`,
+  if (row.kind === 'changed') {
+    return row.columns.map(
+      ({ column, source, target }) =>
+        `${where}, ${displayName(column)}: ${value(source)} became ${value(target)}`,
+    )
+  }
+  const cells = row.columns.map(
+    (cell) =>
+      `${displayName(cell.column)} ${value(row.kind === 'missing' ? cell.source : cell.target)}`,
   )
+  return [
+    `${where}: ${row.kind}${row.times > 1 ? ` × ${grouped(row.times)}` : ''}${cells.length > 0 ? ` (${cells.join(', ')})` : ''}`,
+  ]
 }
 
 function value(text: string | null): string {

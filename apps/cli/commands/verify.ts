@@ -93,7 +93,11 @@ function show(outcome: Outcome, file: string | null, { flags, io, bench, seconds
   io.out(`\n${summary({ outcome, subject: ['Pair', pair], file, seconds, next, color: io.color })}`)
 }
 
-function outcomeOf(id: string, { verification, plan, snapshot }: Verified, certificate: string | null): Outcome {
+function outcomeOf(
+  id: string,
+  { verification, plan, snapshot }: Verified,
+  certificate: string | null,
+): Outcome {
   return {
     migrationId: id,
     state: 'completed',
@@ -101,15 +105,17 @@ function outcomeOf(id: string, { verification, plan, snapshot }: Verified, certi
     plan,
     planHash: planHash(plan),
     snapshot,
-    tables: verification.tables.map(({ source, target, rowsSource, rowsTarget, rowsRejected, rootTarget }) => ({
-      source,
-      target,
-      rowsSource,
-      rowsTarget,
-      rowsRejected,
-      digest: rootTarget,
-      failure: null,
-    })),
+    tables: verification.tables.map(
+      ({ source, target, rowsSource, rowsTarget, rowsRejected, rootTarget }) => ({
+        source,
+        target,
+        rowsSource,
+        rowsTarget,
+        rowsRejected,
+        digest: rootTarget,
+        failure: null,
+      }),
+    ),
     verification,
     certificate,
     error: null,

@@ -13,7 +13,11 @@ export interface Row {
   readonly etaSeconds: number | null
 }
 
+/** One after the other, each done when the next begins; they move through the tables with one count for all of them. */
+const SEQUENTIAL: readonly Phase[] = ['snapshot', 'survey', 'design']
+
 interface Track {
+  label: string
   readonly begunAt: number
   readonly doneAtBegin: number
   done: number
@@ -30,14 +34,17 @@ export class Board {
   }
 
   take(tick: ProgressTick): void {
+    for (const phase of SEQUENTIAL) if (phase !== tick.phase) this.#phases.delete(phase)
     const tracks = this.#phases.get(tick.phase) ?? new Map<string, Track>()
     this.#phases.set(tick.phase, tracks)
-    const name = tick.table ?? 'all'
+    const label = tick.table ?? 'all'
+    const name = SEQUENTIAL.includes(tick.phase) ? '' : label
     const track = tracks.get(name)
     if (track === undefined) {
       const { done, total } = tick
-      tracks.set(name, { begunAt: this.#now(), doneAtBegin: done, done, total })
+      tracks.set(name, { label, begunAt: this.#now(), doneAtBegin: done, done, total })
     } else {
+      track.label = label
       track.done = Math.max(track.done, tick.done)
       track.total = tick.total ?? track.total
     }
@@ -45,9 +52,9 @@ export class Board {
 
   /** What of a phase is under way, the largest remainder first. */
   inFlight(phase: Phase): Row[] {
-    return [...this.#tracks(phase)]
-      .filter(([, track]) => track.total === null || track.done < track.total)
-      .map(([table, track]) => this.#row(table, track))
+    return [...this.#tracks(phase).values()]
+      .filter((track) => track.total === null || track.done < track.total)
+      .map((track) => this.#row(track))
       .toSorted((a, b) => remainder(b) - remainder(a))
   }
 
@@ -58,7 +65,8 @@ export class Board {
     const sum = (pick: (track: Track) => number): number =>
       tracks.reduce((total, track) => total + pick(track), 0)
     const totals = tracks.every((track) => track.total !== null)
-    return this.#row('total', {
+    return this.#row({
+      label: 'total',
       begunAt: Math.min(...tracks.map((track) => track.begunAt)),
       doneAtBegin: 0,
       done: sum((one) => one.done),
@@ -70,12 +78,12 @@ export class Board {
     return this.#phases.get(phase) ?? new Map<string, Track>()
   }
 
-  #row(table: string, track: Track): Row {
+  #row(track: Track): Row {
     const seconds = (this.#now() - track.begunAt) / 1_000
     const rate = seconds > 0.05 ? (track.done - track.doneAtBegin) / seconds : 0
     const left = track.total === null ? null : Math.max(0, track.total - track.done)
     const etaSeconds = left === null || left === 0 || rate <= 0 ? null : left / rate
-    return { table, done: track.done, total: track.total, rate, etaSeconds }
+    return { table: track.label, done: track.done, total: track.total, rate, etaSeconds }
   }
 }
 

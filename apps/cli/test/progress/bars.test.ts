@@ -69,3 +69,15 @@ test('what is complete is no longer in flight', () => {
   board.take({ phase: 'carry', unit: 'rows', message: null, table: 'a', done: 5, total: 5 })
   expect(board.inFlight('carry')).toEqual([])
 })
+
+test('a survey is one row that moves through the tables, and is gone when rows are carried', () => {
+  const board = new Board()
+  const tick = { unit: 'steps', message: null, total: 3 } as const
+  board.take({ phase: 'snapshot', table: null, unit: 'bytes', message: null, done: 5, total: 9 })
+  board.take({ ...tick, phase: 'survey', table: 'a', done: 0 })
+  board.take({ ...tick, phase: 'survey', table: 'b', done: 1 })
+  expect(board.inFlight('snapshot')).toEqual([])
+  expect(board.inFlight('survey')).toMatchObject([{ table: 'b', done: 1, total: 3 }])
+  board.take({ ...tick, phase: 'carry', table: 'a', done: 0 })
+  expect(board.inFlight('survey')).toEqual([])
+})
