@@ -66,7 +66,9 @@ export async function openControlPlane(dataDir?: string): Promise<ControlPlane> 
     }
     const admin = adminOf(running, password)
     try {
-      const presence = await Presence.enter(admin)
+      const presence = await Presence.enter(admin, async () => {
+        if (findRunning(data) === null) await start(folder, binaries, data)
+      })
       return await openOn({ folder, data, running, admin, presence, found })
     } catch (error) {
       // It was shutting down, or still starts: look again.
@@ -112,15 +114,18 @@ class Presence {
   #client: Client
   #left = false
   readonly #admin: ConnectionSettings
+  readonly #revive: () => Promise<void>
 
-  private constructor(admin: ConnectionSettings, client: Client) {
+  private constructor(admin: ConnectionSettings, revive: () => Promise<void>, client: Client) {
     this.#admin = admin
+    this.#revive = revive
     this.#client = client
     this.#watch()
   }
 
-  static async enter(admin: ConnectionSettings): Promise<Presence> {
-    return new Presence(admin, await hold(admin))
+  /** `revive` starts the server where it is not there any more. */
+  static async enter(admin: ConnectionSettings, revive: () => Promise<void>): Promise<Presence> {
+    return new Presence(admin, revive, await hold(admin))
   }
 
   /** Runs `work` while no other process does the same. */
@@ -157,11 +162,14 @@ class Presence {
     await this.#client.end().catch(() => undefined)
   }
 
-  /** A server that crashed and recovered by itself forgot its locks: enter again. */
+  /**
+   * A server that crashed and recovered by itself forgot its locks: enter again. One that was killed is started again,
+   * so that whoever waits for it in this process goes on; if that fails, they say that it does not answer.
+   */
   #watch(): void {
     this.#client.once('end', () => {
       if (this.#left) return
-      patiently(30_000, () => hold(this.#admin)).then(
+      patiently(30_000, () => this.#again()).then(
         (client) => {
           this.#client = client
           if (this.#left) void client.end()
@@ -170,6 +178,11 @@ class Presence {
         () => undefined,
       )
     })
+  }
+
+  async #again(): Promise<Client> {
+    await this.#revive()
+    return hold(this.#admin)
   }
 }
 

@@ -148,6 +148,7 @@ describe('the embedded server', () => {
   test('after SIGKILL of the server its file is stale, and the next one starts it anew', async () => {
     const first = await use()
     const pid = serverPid() as number
+    await first.kill()
     process.kill(pid, 'SIGKILL')
     await expect.poll(() => isAlive(pid)).toBe(false)
     expect(existsSync(join(folder, 'postgres/data/postmaster.pid'))).toBe(true)
@@ -155,6 +156,15 @@ describe('the embedded server', () => {
     expect(second.found).toBe('started')
     expect(serverPid()).not.toBe(pid)
     expect(second.orgId).toBe(first.orgId)
+  })
+
+  test('after SIGKILL of the server a process that uses it starts it again', async () => {
+    await use()
+    const pid = serverPid() as number
+    process.kill(pid, 'SIGKILL')
+    await expect.poll(() => isAlive(pid)).toBe(false)
+    await expect.poll(() => isAlive(serverPid() ?? -1), { timeout: 25_000 }).toBe(true)
+    expect((await use()).found).toBe('adopted')
   })
 
   test('a stale file whose number another process has now is no obstacle', async () => {
