@@ -19,6 +19,7 @@ import { describe, openReadOnly, sqliteCode } from '../open.ts'
 import { exactColumns, type TextEncodingOfFile, writeRow } from './exact-path.ts'
 import { rowSql, transcode } from './fast-path.ts'
 import { condition, encodeKeys, type KeyRange, keyColumns, keyText, orderBy } from './key-space.ts'
+import { countedParts, liesClose, type RowidBounds, soughtParts } from './parts.ts'
 import { isPickable, pickQuery } from './pick.ts'
 import { type ReadableTable, readableTable } from './table.ts'
 import { TupleWriter } from './tuple-writer.ts'
@@ -78,7 +79,7 @@ class SqliteReader implements SourceReader {
     try {
       const rows = this.#fastRows(table)
       if (rows === null) yield* this.#exact(table, rangeOf(chunk), { first: 0 })
-      else yield* this.#fast(table, rangeOf(chunk), rows)
+      else yield* this.#fast(table, chunk, rows)
     } catch (error) {
       throw describe(this.#location, error)
     }
@@ -155,21 +156,36 @@ class SqliteReader implements SourceReader {
     return rows < FAST_ROWS_MIN ? null : rows
   }
 
-  async *#fast(table: ReadableTable, range: KeyRange, rowsMax: number): AsyncGenerator<CopyBatch> {
+  async *#fast(table: ReadableTable, chunk: Chunk, rowsMax: number): AsyncGenerator<CopyBatch> {
     const writer = new TupleWriter(BATCH_BYTES * 2)
-    let after = range.after
-    for (let ordinal = 0; ; ) {
-      const through = this.#keyAt(table, { after, through: range.through }, rowsMax)
-      const part = { after, through: through ?? range.through }
+    let ordinal = 0
+    for (const part of this.#parts(table, chunk, rowsMax)) {
       const { bytes, rows } = this.#format(table, part)
       const done = bytes === null ? null : transcode(table, bytes, rows, ordinal, writer)
       if (done === null) yield* this.#exact(table, part, { first: ordinal })
       else if (rows > 0) yield { bytes: writer.written(), ...done }
       writer.at = 0
       ordinal += rows
-      if (through === null) return
-      after = through
     }
+  }
+
+  #parts(table: ReadableTable, chunk: Chunk, rowsMax: number): Iterable<KeyRange> {
+    const range = rangeOf(chunk)
+    const bounds = table.keys.rowid ? this.#rowidBounds(table, range) : null
+    return bounds !== null && liesClose(bounds, chunk.rowsEstimated)
+      ? countedParts(range, bounds, chunk.rowsEstimated, rowsMax)
+      : soughtParts(range, (rest) => this.#keyAt(table, rest, rowsMax))
+  }
+
+  #rowidBounds(table: ReadableTable, range: KeyRange): RowidBounds | null {
+    const { where, values } = condition(table.keys, range)
+    const bound = (which: string): bigint | null => {
+      const sql = `select ${which}(${table.keys.parts[0]}) from ${source(table)} ${where}`
+      return (this.#prepare(sql).get(...values) as unknown as [bigint | null])[0]
+    }
+    const min = bound('min')
+    const max = bound('max')
+    return min === null || max === null ? null : { min, max }
   }
 
   /** The rows as the fast path wants them; no bytes where they are too many for one BLOB. */
