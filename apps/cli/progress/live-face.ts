@@ -91,7 +91,7 @@ export class LiveFace implements ProgressFace {
   /** The rows of the load; once they are in, those of the comparison. */
   #total(): Row | null {
     const carried = this.#board.whole('carry', this.#expected)
-    const compared = this.#board.whole('certify', null)
+    const compared = this.#board.whole('certify', this.#expected)
     const carrying = carried !== null && carried.done < (carried.total ?? Infinity)
     return carrying ? carried : (compared ?? carried)
   }
