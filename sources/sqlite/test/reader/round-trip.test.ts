@@ -670,3 +670,29 @@ test('whatever SQLite holds arrives in PostgreSQL as planned, or is named as unf
     { seed, numRuns: runs },
   )
 }, 180_000)
+
+test('the oracle is not blind: one changed value, one lost row and one row too many are seen', async () => {
+  const values: Value[][] = [[text('a')], [text('b')], [{ kind: 'null' }]]
+  const path = makeDatabase(folder, 'create table dummy (a); drop table dummy')
+  fill(path, createTable('key', ['c0']), values, 'UTF-8')
+  const reader = openSqliteReader(path)
+  const table = mapping('t', [
+    column('n', 'bigint', 'integer'),
+    { ...CASES.text!.mapping, source: 'c0', target: 'c0' },
+  ])
+  const faults = [
+    'select 1',
+    `update t set c0 = 'B' where n = 1`,
+    `update t set c0 = '' where n = 2`,
+    'delete from t where n = 0',
+  ]
+  for (const [index, fault] of faults.entries()) {
+    await client.query('drop table if exists t; create table t (n bigint, c0 text)')
+    const loaded = await load(reader, table, client)
+    await client.query(fault)
+    const checked = check(['text'], values, loaded)
+    if (index === 0) await checked
+    else await expect(checked, fault).rejects.toThrow()
+  }
+  await reader.close()
+})
