@@ -97,7 +97,7 @@ function sectionsOf(outcome: Outcome): Section[] {
   const compared = outcome.verification !== null
   const none = (lines: string[], word: string): string[] => (lines.length > 0 ? lines : [word])
   return [
-    { title: 'Failed', lines: failureLines(outcome) },
+    { title: outcome.state === 'failed' ? 'Failed' : 'Stopped', lines: failureLines(outcome) },
     { title: 'Differs', lines: differenceLines(outcome) },
     { title: 'Losses', lines: none(lossLines(outcome), 'none') },
     { title: 'Not carried', lines: skippedLines(outcome) },

@@ -120,7 +120,10 @@ test('two commands at once in one data folder, on two targets, do not disturb ea
 
 test('who resumes a migration that somebody runs is told who that is', async () => {
   const TARGET = await story.target()
-  const waiting = await story.json([...migrate.filter((word) => word !== '--yes')], { TARGET })
+  const waiting = await story.json(
+    migrate.filter((word) => word !== '--yes'),
+    { TARGET },
+  )
   expect(waiting).toMatchObject({ exit: 4, error: { code: 'PLAN_NEEDS_APPROVAL' } })
   const session = await openSession({ SENSEI_DATA_DIR: story.dataFolder })
   const migrationId = waiting.migration_id

@@ -77,11 +77,10 @@ test('docs/cli.md lists the flags of all commands', () => {
   const documented = table(cli, 'Flags of every command').map(
     ([flag = '']) => (words(flag)[0] ?? '').split(' ')[0],
   )
-  expect(documented.toSorted()).toEqual(
-    [...root.options.map(({ long }) => long), '--help'].toSorted(),
-  )
+  const real = [...root.options.map(({ long }) => long), '--help']
+  expect(new Set(documented)).toEqual(new Set(real))
+  expect(documented).toHaveLength(real.length)
 })
-
 test('docs/cli.md lists every variable that stands for a flag', () => {
   const variables = [root, ...commands.map(({ command }) => command)]
     .flatMap((command) => command.options)
