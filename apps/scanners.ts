@@ -4,7 +4,7 @@ import { Worker } from 'node:worker_threads'
 import { BucketTable } from '@sensei/core/canonical/buckets'
 import { ERROR_CODES, type ErrorCode, SenseiError } from '@sensei/core/errors'
 import type { Scanners, ScanRequest } from '@sensei/core/ports/scanners'
-import type { ScanAnswer, ScannerUrls } from './roles/scanner.ts'
+import type { ScanAnswer, ScannerTask, ScannerUrls } from './roles/scanner.ts'
 
 const SCANNER = new URL('./roles/scanner.ts', import.meta.url)
 const THREADS_MAX = 8
@@ -25,6 +25,8 @@ class ThreadScanners implements Scanners {
   readonly #idle: Worker[] = []
   readonly #busy = new Map<Worker, Job>()
   readonly #queue: Job[] = []
+  /** Whoever waits for a thread to let go. */
+  readonly #releasing = new Map<Worker, (() => void)[]>()
 
   constructor(urls: ScannerUrls, threads: number) {
     this.#urls = urls
@@ -36,6 +38,20 @@ class ThreadScanners implements Scanners {
     this.#queue.push({ request, resolve, reject })
     this.#next()
     return promise
+  }
+
+  async release(): Promise<void> {
+    await Promise.all(
+      [...this.#idle, ...this.#busy.keys()].map((worker) => {
+        const { promise, resolve } = Promise.withResolvers<void>()
+        const waiting = this.#releasing.get(worker) ?? []
+        waiting.push(resolve)
+        this.#releasing.set(worker, waiting)
+        worker.ref()
+        worker.postMessage('release' satisfies ScannerTask)
+        return promise
+      }),
+    )
   }
 
   async close(): Promise<void> {
@@ -67,6 +83,11 @@ class ThreadScanners implements Scanners {
   }
 
   #answered(worker: Worker, answer: ScanAnswer): void {
+    if (answer.released === true) {
+      this.#releasing.get(worker)?.shift()?.()
+      if (!this.#busy.has(worker)) worker.unref()
+      return
+    }
     const job = this.#busy.get(worker)
     if (job === undefined) return
     this.#busy.delete(worker)
@@ -80,6 +101,7 @@ class ThreadScanners implements Scanners {
   }
 
   #died(worker: Worker, why: string): void {
+    for (const released of this.#releasing.get(worker)?.splice(0) ?? []) released()
     const job = this.#busy.get(worker)
     this.#busy.delete(worker)
     const place = this.#idle.indexOf(worker)

@@ -14,8 +14,12 @@ export interface ScannerUrls {
   readonly targetUrl: string
 }
 
+/** A range to scan, or the wish to let go of the target. */
+export type ScannerTask = ScanRequest | 'release'
+
 export interface ScanAnswer {
   readonly buckets?: StoredBuckets
+  readonly released?: true
   readonly error?: { readonly code: string; readonly message: string }
 }
 
@@ -28,20 +32,36 @@ interface OpenWitness {
 const urls = workerData as ScannerUrls
 const open = new Map<ScanView['side'], OpenWitness>()
 
-parentPort?.on('message', (request: ScanRequest) => {
-  scan(request).then(
-    (buckets) => {
-      const { bits, counts, sums, rows, rejected } = buckets
-      const stored = { bits, counts, sums, rows, rejected } as StoredBuckets
-      parentPort?.postMessage({ buckets: stored } satisfies ScanAnswer, [stored.counts.buffer, stored.sums.buffer])
-    },
-    (error: unknown) => {
-      const code = isSenseiError(error) ? error.code : 'INTERNAL'
-      const message = error instanceof Error ? error.message : String(error)
-      parentPort?.postMessage({ error: { code, message } } satisfies ScanAnswer)
-    },
-  )
+/** One task after the other, so that nothing is closed in the middle of a scan. */
+let last: Promise<void> = Promise.resolve()
+parentPort?.on('message', (task: ScannerTask) => {
+  last = last.then(() => perform(task))
 })
+
+async function perform(task: ScannerTask): Promise<void> {
+  if (task === 'release') {
+    await release('target')
+    parentPort?.postMessage({ released: true } satisfies ScanAnswer)
+    return
+  }
+  try {
+    const { bits, counts, sums, rows, rejected } = await scan(task)
+    const stored = { bits, counts, sums, rows, rejected } as StoredBuckets
+    parentPort?.postMessage({ buckets: stored } satisfies ScanAnswer, [stored.counts.buffer, stored.sums.buffer])
+  } catch (error) {
+    // Its transaction may be of no use any more.
+    await release(task.from.side)
+    const code = isSenseiError(error) ? error.code : 'INTERNAL'
+    const message = error instanceof Error ? error.message : String(error)
+    parentPort?.postMessage({ error: { code, message } } satisfies ScanAnswer)
+  }
+}
+
+async function release(side: ScanView['side']): Promise<void> {
+  const known = open.get(side)
+  open.delete(side)
+  await known?.close().catch(() => undefined)
+}
 
 async function scan({ from, table, range, bits }: ScanRequest): Promise<BucketTable> {
   const witness = await witnessOf(from)
@@ -58,8 +78,7 @@ async function witnessOf(from: ScanView): Promise<Witness> {
   const name = from.side === 'source' ? from.snapshot.name : `${from.view.schema} ${from.view.snapshot}`
   const known = open.get(from.side)
   if (known?.name === name) return known.witness
-  open.delete(from.side)
-  await known?.close()
+  await release(from.side)
   const opened = await openWitness(from)
   open.set(from.side, { name, ...opened })
   return opened.witness

@@ -10,6 +10,8 @@ export interface Scanners {
   readonly threads: number
   /** The buckets of one range; waits while all threads are busy. */
   scan(request: ScanRequest): Promise<BucketTable>
+  /** The threads let go of the target's snapshot: afterwards they hold no lock there. */
+  release(): Promise<void>
   close(): Promise<void>
 }
 

@@ -121,8 +121,10 @@ export async function* differingRows(
       bucketsOf(cast.scanners, { witness: source, from: { side: 'source', snapshot } }, table),
       bucketsOf(cast.scanners, { witness: target, from: { side: 'target', view } }, table),
     ])
+    await cast.scanners.release()
     yield* differences({ table, source: { witness: source, buckets: left }, target: { witness: target, buckets: right } })
   } finally {
+    await cast.scanners.release()
     await target.close()
     await source.close()
   }

@@ -60,6 +60,7 @@ export async function validate(
     return await compareAll({ ...request, cast, plan, source, target, pass, undecided: [] })
   } finally {
     await pass.close()
+    await cast.scanners.release()
     await target.close()
     await source.close()
   }

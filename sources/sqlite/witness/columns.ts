@@ -70,11 +70,14 @@ function takesReal(column: ColumnMapping): boolean {
   return ['real', 'decimal', 'any-as-text', 'any-as-bytes', 'integer'].includes(column.conversion)
 }
 
-/** Numbers of this size have no exponent in SQLite's text, and with 15 digits any parser reads them back exactly. */
+/**
+ * Numbers of this size have no exponent in SQLite's text. With at most 15 digits (16 characters with the point) a text
+ * that reads back as the number is the shortest one, and any parser reads it exactly; with 17 digits neither is sure.
+ */
 function realCell(column: ColumnMapping, c: string, mode: Mode): string {
   if (!takesReal(column)) return `'!'`
   if (mode !== 'grouped') return `'2'`
-  const spelled = `abs(${c}) < 1e15 and abs(${c}) >= 1e-4 and cast(cast(${c} as text) as real) = ${c}`
+  const spelled = `abs(${c}) < 1e15 and abs(${c}) >= 1e-4 and length(${c}) <= 16 and cast(cast(${c} as text) as real) = ${c}`
   // The text of a zero does not show its sign; only the conversions that keep it need to look.
   const zero = ['decimal', 'integer'].includes(column.conversion) ? '' : ` and atan2(${c}, -1.0) > 0`
   return `case when ${spelled} or (${c} = 0.0${zero}) then 'q'||${c}||',' else '?' end`
