@@ -9,6 +9,8 @@ import { type DataFolder, openDataFolder } from '@sensei/embedded/data-folder'
 import type { ControlPlane } from '@sensei/embedded/server'
 import type { ConnectionSettings } from '@sensei/postgres/connection'
 
+export type { ControlPlane } from '@sensei/embedded/server'
+
 export type Environment = Readonly<Record<string, string | undefined>>
 
 /** How a process of ours reaches the control plane. A secret: it travels between processes, never through argv. */

@@ -4,11 +4,11 @@ import type { Progress } from '@sensei/core/ports/progress'
 import type { Target } from '@sensei/core/ports/target'
 import type { Tasks } from '@sensei/core/ports/tasks'
 import { SenseiError } from '@sensei/core/errors'
-import type { ControlPlane } from '@sensei/embedded/server'
 import type { Cast } from '@sensei/engine/cast'
 import { localCrew } from './crew.ts'
 import { machineSigner } from './keys.ts'
 import {
+  type ControlPlane,
   type Environment,
   openControl,
   openControlPlane,

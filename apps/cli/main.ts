@@ -25,7 +25,9 @@ function report(error: unknown): number {
   // Commander has said on stderr already what was wrong.
   if (error instanceof CommanderError) return EXIT.usage
   process.stderr.write(`error ${known.code}: ${displayText(known.message)}\n`)
-  if (!isSenseiError(error) && error instanceof Error) process.stderr.write(`${error.stack}\n`)
+  if (known.code === 'INTERNAL' && known.cause instanceof Error) {
+    process.stderr.write(`${known.cause.stack}\n`)
+  }
   return known.exitCode
 }
 
@@ -34,6 +36,9 @@ function knownError(error: unknown): SenseiError {
   const message = error instanceof Error ? error.message : String(error)
   if (error instanceof CommanderError) {
     return new SenseiError('USAGE', message.replace(/^error: /, ''), { cause: error })
+  }
+  if (error instanceof Error && error.name === 'AbortError') {
+    return new SenseiError('INTERRUPTED', 'Interrupted; nothing was written.', { cause: error })
   }
   return new SenseiError('INTERNAL', `Unexpected: ${message}. Please report this.`, {
     cause: error,

@@ -137,6 +137,7 @@ const decodesNothing = [
   'core/errors.ts',
   'core/plan.ts',
   'core/sql.ts',
+  'sources/sqlite/open.ts',
   'target/connection.ts',
   'target/refusal.ts',
 ]

@@ -247,6 +247,23 @@ test('a password in a URL, a variable or a file is nowhere: not on stdout, not o
   )
 })
 
+test('a password in a URL leaves Sensei’s own entry in the process list', async () => {
+  const url = `postgres://someone:${CANARY}@127.0.0.1:1/nowhere`
+  const { child, ended, said } = story.start([
+    'migrate',
+    '--source',
+    'sqlite:hostile.sqlite',
+    '--target',
+    url,
+  ])
+  const argumentsNow = (): Promise<string> => readFile(`/proc/${child.pid}/cmdline`, 'utf8')
+  await said('warning: --target holds a password')
+  const now = await argumentsNow()
+  expect(now).not.toBe('')
+  expect(now).not.toContain(CANARY)
+  expect(await ended).toMatchObject({ exit: 5 })
+})
+
 /** Every row of every table of the control database, as text. */
 async function controlPlaneText(): Promise<string> {
   const plane = await openControlPlane({ SENSEI_DATA_DIR: story.dataFolder })
