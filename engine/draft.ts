@@ -5,7 +5,7 @@ import { planHash } from '@sensei/core/plan-hash'
 import type { Progress } from '@sensei/core/ports/progress'
 import type { Source } from '@sensei/core/ports/source'
 import type { PreflightFinding, Target } from '@sensei/core/ports/target'
-import { drawPlan } from './conductor/draw.ts'
+import { drawing, drawPlan } from './conductor/draw.ts'
 import type { MigrationOptions } from './request.ts'
 
 export interface DraftCast {
@@ -41,7 +41,7 @@ export async function draft(
       }),
   })
   try {
-    const plan = await drawPlan(cast, snapshot, options, edited, signal)
+    const plan = await drawPlan(cast, snapshot, options, drawing(options, edited), signal)
     return { plan, hash: planHash(plan), findings: await cast.target.preflight(plan) }
   } finally {
     await cast.source.dropSnapshot(snapshot)

@@ -15,6 +15,20 @@ import type { ColumnOverride, Overrides, TableOverride } from './overrides.ts'
 /** Throws PLAN_INVALID with the place and what to do, PLAN_SOURCE_MISMATCH when the plan is of another schema. */
 export function applyPlan(survey: Survey, edited: unknown): Plan {
   const plan = checkEditedPlan(edited)
+  const { own, redesigned, pruned } = redesign(survey, plan)
+  checkDerived(plan, own, redesigned)
+  return pruned
+}
+
+/**
+ * A plan of ours, drawn again from what the source holds now. What follows from values (the next identity, which foreign
+ * keys have orphans) may have changed since, and is for the caller to judge.
+ */
+export function redrawPlan(survey: Survey, plan: Plan): Plan {
+  return redesign(survey, plan).pruned
+}
+
+function redesign(survey: Survey, plan: Plan): { own: Plan; redesigned: Plan; pruned: Plan } {
   if (plan.source.schema_fingerprint !== survey.schemaFingerprint) {
     throw new SenseiError(
       'PLAN_SOURCE_MISMATCH',
@@ -25,8 +39,7 @@ export function applyPlan(survey: Survey, edited: unknown): Plan {
   const own = design(survey, options)
   const overrides = readOverrides(survey, own, plan)
   const redesigned = design(survey, options, overrides)
-  checkDerived(plan, own, redesigned)
-  return checkPlan(prune(redesigned, own, plan))
+  return { own, redesigned, pruned: checkPlan(prune(redesigned, own, plan)) }
 }
 
 function readOverrides(survey: Survey, own: Plan, plan: Plan): Overrides {

@@ -7,25 +7,31 @@ import { design } from '../architect/design.ts'
 import { applyPlan } from '../architect/edited.ts'
 import type { MigrationOptions } from '../request.ts'
 import { survey } from '../scout/scout.ts'
+import type { Survey } from '@sensei/core/survey'
 
 interface Drawers {
   readonly source: Source
   readonly progress: Progress
 }
 
+/** How a plan is made of a survey. */
+export type Drawing = (found: Survey) => Plan
+
 /** `edited` is a plan file's content, or null: then the architect designs one. Throws PLAN_INVALID and the like. */
+export function drawing(options: MigrationOptions, edited: unknown): Drawing {
+  if (edited !== null && edited !== undefined) return (found) => applyPlan(found, edited)
+  const { schema, append } = options
+  return (found) => design(found, { schema, append })
+}
+
 export async function drawPlan(
   cast: Drawers,
   snapshot: Snapshot,
   options: MigrationOptions,
-  edited: unknown,
+  draw: Drawing,
   signal: AbortSignal,
 ): Promise<Plan> {
-  const found = await survey(cast, snapshot, options, signal)
-  const plan =
-    edited === null || edited === undefined
-      ? design(found, { schema: options.schema, append: options.append })
-      : applyPlan(found, edited)
+  const plan = draw(await survey(cast, snapshot, options, signal))
   await checkExpressions(cast.source, snapshot, plan)
   return plan
 }

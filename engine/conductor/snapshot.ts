@@ -1,11 +1,13 @@
 /** The point in time that a migration is of: found again, replaced when it is lost, let go when nobody needs it. */
 import { rm } from 'node:fs/promises'
+import { canonicalJson } from '@sensei/core/canonical-json'
 import { isSenseiError, SenseiError } from '@sensei/core/errors'
 import type { Plan } from '@sensei/core/plan'
 import type { Snapshot } from '@sensei/core/snapshot'
+import { redrawPlan } from '../architect/edited.ts'
 import { copiesOf, knownSnapshot, takeSnapshot } from '../scout/scout.ts'
 import { checkPolicies } from './approval.ts'
-import { drawPlan } from './draw.ts'
+import { type Drawing, drawPlan } from './draw.ts'
 import type { Life } from './life.ts'
 import { keepPlan, planOf } from './plans.ts'
 
@@ -64,7 +66,8 @@ async function replaceSnapshot(life: Life, fresh: Snapshot): Promise<Snapshot> {
 /** The plan in force, drawn again from what the source holds now; null where it does not suit any more. */
 async function redraw(life: Life, fresh: Snapshot, plan: Plan): Promise<Plan | null> {
   try {
-    return await drawPlan(life.cast, fresh, life.options, plan, life.signal)
+    const draw: Drawing = (found) => redrawPlan(found, plan)
+    return await drawPlan(life.cast, fresh, life.options, draw, life.signal)
   } catch (error) {
     if (isSenseiError(error, 'PLAN_SOURCE_MISMATCH') || isSenseiError(error, 'PLAN_INVALID')) {
       return null
@@ -87,9 +90,11 @@ export function shapeOf({ target, append, tables, views }: Plan): string {
     'not_valid',
     'fidelity',
   ])
-  return JSON.stringify({ target, append, tables, views }, (key, value: unknown) =>
+  const kept = JSON.stringify({ target, append, tables, views }, (key, value: unknown) =>
     free.has(key) ? undefined : value,
   )
+  // A plan that was stored has its keys in another order.
+  return canonicalJson(JSON.parse(kept))
 }
 
 /** After a pass nothing is left to name; after a difference the rows of the snapshot still have to be looked at. */

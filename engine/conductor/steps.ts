@@ -6,7 +6,7 @@ import { startSourcePass } from '../validator/buckets.ts'
 import { checkPolicies } from './approval.ts'
 import { carry as carryLoad } from './carry.ts'
 import { certifyLoad } from './certify.ts'
-import { drawPlan } from './draw.ts'
+import { drawing, drawPlan } from './draw.ts'
 import type { Life } from './life.ts'
 import type { Load } from './load.ts'
 import { keepPlan, planOf } from './plans.ts'
@@ -15,7 +15,8 @@ import { dropSnapshots, freshSnapshot, knownLiving, loadedSnapshot } from './sna
 /** planning: one snapshot, what is in it, and what shall become of it. */
 export async function plan(life: Life): Promise<void> {
   const snapshot = (await knownLiving(life)) ?? (await freshSnapshot(life))
-  const drawn = await drawPlan(life.cast, snapshot, life.options, life.editedPlan, life.signal)
+  const { cast, options, signal } = life
+  const drawn = await drawPlan(cast, snapshot, options, drawing(options, life.editedPlan), signal)
   const { version, hash } = await keepPlan(life, drawn)
   await life.enter('planned', { planVersion: version, planHash: hash })
 }

@@ -4,8 +4,8 @@
  */
 import { randomUUID } from 'node:crypto'
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
 import path from 'node:path'
+import { runFolder } from '@sensei/contracts/run-folder'
 import { ownerName } from '@sensei/apps/crew'
 import { type OpenCast, openSession, type Session } from '@sensei/apps/session'
 import type { Progress } from '@sensei/core/ports/progress'
@@ -65,7 +65,7 @@ const silent: Progress = { report: () => undefined, follow: () => () => undefine
 
 /** A data folder that the server's own user can pass through. */
 export function dataFolder(): string {
-  const folder = mkdtempSync(path.join(tmpdir(), 'sensei-house-'))
+  const folder = mkdtempSync(path.join(runFolder(), 'house-'))
   chmodSync(folder, 0o711)
   mkdirSync(path.join(folder, 'private'), { mode: 0o700 })
   return folder

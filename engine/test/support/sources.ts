@@ -1,8 +1,8 @@
 /** SQLite files for tests of the engine: written with plain SQL, read back with plain SQL. */
 import { mkdtempSync } from 'node:fs'
-import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
+import { runFolder } from '@sensei/contracts/run-folder'
 
 export interface SourceFile {
   readonly path: string
@@ -13,7 +13,7 @@ export interface SourceFile {
 }
 
 export function sourceFile(name = 'source.db'): SourceFile {
-  const file = path.join(mkdtempSync(path.join(tmpdir(), 'sensei-source-')), name)
+  const file = path.join(mkdtempSync(path.join(runFolder(), 'source-')), name)
   const using = <T>(work: (database: DatabaseSync) => T): T => {
     const database = new DatabaseSync(file, { enableForeignKeyConstraints: false })
     try {
