@@ -7,6 +7,7 @@ import { isUtf8 } from 'node:buffer'
 import type { Conversion } from '@sensei/core/plan'
 import type { UnfitRow } from '@sensei/core/ports/source'
 import { classLetters } from '../cells.ts'
+import type { Convert } from './convert.ts'
 import type { ReadableColumn, ReadableTable } from './table.ts'
 import type { TupleWriter } from './tuple-writer.ts'
 
@@ -15,10 +16,12 @@ export type TextEncodingOfFile = 'UTF-8' | 'UTF-16le' | 'UTF-16be'
 /** The classes of all values, then the values; a text as its bytes. */
 export function exactColumns(table: ReadableTable): string {
   const values = table.columns.map(({ sql }) => sql)
-  return [classLetters(values), ...values.map(exactValue)].join(', ')
+  return [classLetters(values), ...table.columns.map(exactValue)].join(', ')
 }
 
-function exactValue(sql: string): string {
+/** A text that the conversion refuses anyway need not come as bytes; the plain column saves SQLite a copy of each blob. */
+function exactValue({ mapping, sql }: ReadableColumn): string {
+  if (mapping.conversion === 'bytes') return sql
   return `iif(typeof(${sql})='text', cast(${sql} as blob), ${sql})`
 }
 
@@ -66,12 +69,31 @@ function writeCell(
     const digits = Buffer.from(Object.is(value, -0) ? '-0.0' : String(value), 'latin1')
     return convert(writer, digits, 0, digits.length, 'real')
   }
+  if (typeof value === 'string') return convert(writer, NOTHING, 0, 0, 'text')
   const bytes = value as Uint8Array
-  if (!isText) return convert(writer, bytes, 0, bytes.length, 'blob')
-  const text = plannedText(bytes, encoding, mapping.conversion)
-  if (typeof text === 'string') return text
-  return convert(writer, text, 0, text.length, 'text')
+  const reason = isText
+    ? convertText(convert, plannedText(bytes, encoding, mapping.conversion), writer)
+    : convert(writer, bytes, 0, bytes.length, 'blob')
+  if (bytes.length > FREED_AT_ONCE) free(bytes)
+  return reason
 }
+
+function convertText(
+  convert: Convert,
+  text: Uint8Array | string,
+  writer: TupleWriter,
+): string | null {
+  return typeof text === 'string' ? text : convert(writer, text, 0, text.length, 'text')
+}
+
+/** Values of many megabytes would pile up until the next garbage collection. */
+const FREED_AT_ONCE = 1024 * 1024
+
+function free(bytes: Uint8Array): void {
+  if (bytes.buffer instanceof ArrayBuffer) bytes.buffer.transfer(0)
+}
+
+const NOTHING = new Uint8Array(0)
 
 /** The text as UTF-8 that PostgreSQL takes, or why it cannot be. */
 function plannedText(

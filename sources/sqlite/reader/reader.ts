@@ -32,6 +32,9 @@ const BATCH_ROWS_MAX = 4_096
 const FAST_BYTES_MAX = 16 * 1024 * 1024
 const FAST_ROWS_MIN = 8
 
+/** The fast path carries blobs as hexadecimal digits; beyond this the exact path is faster. */
+const FAST_BLOB_ROW_BYTES = 500
+
 /** More than SQLite's 1 GB for one value: the rows are longer than the plan knows. */
 const SQLITE_TOOBIG = 18
 
@@ -150,6 +153,8 @@ class SqliteReader implements SourceReader {
     if (this.#encoding !== 'UTF-8' || table.keys.parts.length === 0 || table.columns.length === 0)
       return null
     if (table.columns.some(({ mapping }) => mapping.expression !== undefined)) return null
+    const blobs = table.columns.some(({ mapping }) => /bytes$/.test(mapping.conversion))
+    if (blobs && table.bytesAverage > FAST_BLOB_ROW_BYTES) return null
     const usual = Math.floor(BATCH_BYTES / table.bytesAverage)
     const bounded = Math.floor(FAST_BYTES_MAX / Math.max(1, table.bytesMax))
     const rows = Math.min(usual, bounded, BATCH_ROWS_MAX)
@@ -217,7 +222,8 @@ class SqliteReader implements SourceReader {
     const sql = `select ${columns} from ${source(table)} ${where} ${ordered(table)}`
     // Its own statement: another pass over the same range may begin before this one ends.
     const statement = exactly(this.#database.prepare(sql))
-    let writer = new TupleWriter(BATCH_BYTES)
+    // What a huge row needed is kept for the next one: giving it back would only leave garbage of its size.
+    const writer = new TupleWriter(BATCH_BYTES)
     let ordinal = first
     let rows = 0
     let unfit: UnfitRow[] = []
@@ -228,8 +234,6 @@ class SqliteReader implements SourceReader {
       else unfit.push(problem)
       if (writer.at < BATCH_BYTES && rows + unfit.length < BATCH_ROWS_MAX) continue
       yield { bytes: writer.written(), rows, unfit }
-      // What a huge row needed is given back.
-      if (writer.bytes.length > BATCH_BYTES * 4) writer = new TupleWriter(BATCH_BYTES)
       writer.at = 0
       rows = 0
       unfit = []

@@ -6,8 +6,11 @@
  */
 const PATCH_BYTES = 4
 
+/** A buffer larger than this grows to what is needed and no further. */
+const GROWTH_MAX = 16 * 1024 * 1024
+
 export class TupleWriter {
-  bytes: Uint8Array
+  bytes: Uint8Array<ArrayBuffer>
   at = 0
 
   constructor(capacity: number) {
@@ -17,9 +20,9 @@ export class TupleWriter {
   /** Guarantees that `more` bytes fit. */
   reserve(more: number): void {
     if (this.at + more <= this.bytes.length) return
-    const grown = new Uint8Array(Math.max(this.at + more, this.bytes.length * 2))
-    grown.set(this.bytes.subarray(0, this.at))
-    this.bytes = grown
+    const size = Math.max(this.at + more, Math.min(this.bytes.length * 2, GROWTH_MAX))
+    // Moves the bytes and frees the old buffer at once.
+    this.bytes = new Uint8Array(this.bytes.buffer.transfer(size))
   }
 
   written(): Uint8Array {
