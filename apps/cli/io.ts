@@ -3,6 +3,8 @@ import type { Readable, Writable } from 'node:stream'
 
 export interface Io {
   readonly env: NodeJS.ProcessEnv
+  /** What other users of the machine may see of this process. */
+  readonly argv: readonly string[]
   /** Data: JSON, a plan, a certificate, a table. */
   out(text: string): void
   /** For people: progress, warnings, errors. */
@@ -24,10 +26,11 @@ export interface FaceOptions {
 }
 
 export function processIo(options: FaceOptions): Io {
-  const { env, stdin, stdout, stderr } = process
+  const { argv, env, stdin, stdout, stderr } = process
   const capable = env['TERM'] !== 'dumb'
   return {
     env,
+    argv,
     out: (text) => void stdout.write(`${text}\n`),
     say: (text) => void stderr.write(`${text}\n`),
     stderr,

@@ -1,6 +1,12 @@
 /** Every command and flag, in one place; each command is a file of its own. */
 import { TOOL } from '@sensei/apps/tool'
 import { Command, Option } from 'commander'
+import type { DemoFlags } from './commands/demo.ts'
+import type { DoctorFlags } from './commands/doctor.ts'
+import type { MigrateFlags } from './commands/migrate.ts'
+import type { ListFlags, OneFlags, RetryFlags } from './commands/migrations.ts'
+import type { PlanFlags } from './commands/plan.ts'
+import type { VerifyFlags } from './commands/verify.ts'
 import { withConfig } from './flags.ts'
 import { type Io, processIo } from './io.ts'
 import { keyHome } from './key-home.ts'
@@ -68,8 +74,8 @@ function migrate(root: Command, runs: Runs): void {
     .option('-y, --yes', 'approve a plan that loses nothing beyond what was accepted')
     .option('--resume <id>', 'go on with this migration')
     .action(
-      runs(async (flags, io) =>
-        (await import('./commands/migrate.ts')).migrate(flags as never, io),
+      runs(async (flags: MigrateFlags, io) =>
+        (await import('./commands/migrate.ts')).migrate(flags, io),
       ),
     )
 }
@@ -82,7 +88,7 @@ function plan(root: Command, runs: Runs): void {
     .option('--append', 'plan for existing empty tables')
     .option('--out <file>', 'write the plan here')
     .action(
-      runs(async (flags, io) => (await import('./commands/plan.ts')).plan(flags as never, io)),
+      runs(async (flags: PlanFlags, io) => (await import('./commands/plan.ts')).plan(flags, io)),
     )
 }
 
@@ -93,7 +99,9 @@ function verify(root: Command, runs: Runs): void {
     .option('--query <file>', 'replay this query on both sides (again for more)', collect)
     .addOption(certificateFile())
     .action(
-      runs(async (flags, io) => (await import('./commands/verify.ts')).verify(flags as never, io)),
+      runs(async (flags: VerifyFlags, io) =>
+        (await import('./commands/verify.ts')).verify(flags, io),
+      ),
     )
 }
 
@@ -102,7 +110,7 @@ function demo(root: Command, runs: Runs): void {
     .command('demo')
     .description('migrate a sample shop on the embedded PostgreSQL and show the certificate')
     .action(
-      runs(async (flags, io) => (await import('./commands/demo.ts')).demo(flags as never, io)),
+      runs(async (flags: DemoFlags, io) => (await import('./commands/demo.ts')).demo(flags, io)),
     )
 }
 
@@ -153,18 +161,18 @@ function migrations(root: Command, runs: Runs): void {
   all
     .command('list')
     .description('newest first')
-    .action(runs(async (flags, io) => (await commands()).list(flags as never, io)))
+    .action(runs(async (flags: ListFlags, io) => (await commands()).list(flags, io)))
   all
     .command('get')
     .argument('<id>')
     .description('one migration: tables, losses, verdict, history')
-    .action(runs(async (flags, io, id = '') => (await commands()).get(id, flags as never, io)))
+    .action(runs(async (flags: ListFlags, io, id = '') => (await commands()).get(id, flags, io)))
   all
     .command('rejects')
     .argument('<id>')
     .description('rows that were refused, with their stored values and the reason')
     .addOption(targetUrl())
-    .action(runs(async (flags, io, id = '') => (await commands()).rejects(id, flags as never, io)))
+    .action(runs(async (flags: OneFlags, io, id = '') => (await commands()).rejects(id, flags, io)))
   all
     .command('retry')
     .argument('<id>')
@@ -174,7 +182,7 @@ function migrations(root: Command, runs: Runs): void {
     .option('--accept-loss <rule>', 'accept a declared loss (again for more)', collect)
     .addOption(count('max-rejects', 'rows of a table that may be refused'))
     .addOption(certificateFile())
-    .action(runs(async (flags, io, id = '') => (await commands()).retry(id, flags as never, io)))
+    .action(runs(async (flags: RetryFlags, io, id = '') => (await commands()).retry(id, flags, io)))
   all
     .command('clean')
     .argument('<id>')
@@ -182,7 +190,7 @@ function migrations(root: Command, runs: Runs): void {
       'remove ledger, rejects, fence and private copy; what they said is kept in the control plane',
     )
     .addOption(targetUrl())
-    .action(runs(async (flags, io, id = '') => (await commands()).clean(id, flags as never, io)))
+    .action(runs(async (flags: OneFlags, io, id = '') => (await commands()).clean(id, flags, io)))
 }
 
 function doctor(root: Command, runs: Runs): void {
@@ -191,7 +199,9 @@ function doctor(root: Command, runs: Runs): void {
     .description('what is missing here, with the command or GRANT that mends it')
     .addOption(targetUrl())
     .action(
-      runs(async (flags, io) => (await import('./commands/doctor.ts')).doctor(flags as never, io)),
+      runs(async (flags: DoctorFlags, io) =>
+        (await import('./commands/doctor.ts')).doctor(flags, io),
+      ),
     )
 }
 

@@ -12,12 +12,12 @@ export function required(flag: '--source' | '--target', given: string | undefine
 
 /** `env:NAME` takes the URL from that variable. A password in a flag works, with one line of warning. */
 export function urlOf(
-  io: Pick<Io, 'env' | 'say'>,
+  io: Pick<Io, 'argv' | 'env' | 'say'>,
   flag: '--source' | '--target',
   given: string,
 ): string {
   if (given.startsWith('env:')) return fromEnvironment(io, flag, given.slice(4))
-  if (given !== redacted(given)) {
+  if (given !== redacted(given) && io.argv.some((word) => word.endsWith(given))) {
     hideFromProcessList()
     const variable = flag === '--source' ? 'SENSEI_SOURCE_PASSWORD' : 'SENSEI_TARGET_PASSWORD'
     io.say(

@@ -188,6 +188,9 @@ test('bad input 80: a hostile sensei.yaml ends with 2; a good one is overruled b
   expect(
     await named(['--source', 'sqlite:from-flag.db'], { SENSEI_SOURCE: 'sqlite:from-env.db' }),
   ).toContain('from-flag.db')
+  await writeFile(story.file('sensei.yaml'), 'source: sqlite:from-default.db\ntarget: ${TARGET}\n')
+  expect((await story.json(['plan'], { TARGET })).error?.message).toContain('from-default.db')
+  await rm(story.file('sensei.yaml'))
   await rm(folder, { recursive: true })
 })
 

@@ -16,16 +16,16 @@ import { summary } from '../summary.ts'
 import { cut } from '../width.ts'
 import { runMigration } from './migrate.ts'
 
-interface ListFlags {
+export interface ListFlags {
   readonly output: 'text' | 'json'
 }
 
-interface OneFlags extends ListFlags {
+export interface OneFlags extends ListFlags {
   readonly source?: string
   readonly target?: string
 }
 
-interface RetryFlags extends OneFlags {
+export interface RetryFlags extends OneFlags {
   readonly acceptLoss?: readonly string[]
   readonly maxRejects?: number
   readonly certificate?: string

@@ -3,18 +3,24 @@ import { redacted, urlOf } from '../urls.ts'
 
 const CANARY = 'c4n4ry-Secret'
 
-function listener(env: Record<string, string> = {}) {
+function listener(env: Record<string, string> = {}, argv: string[] = []) {
   const said: string[] = []
-  return { said, io: { env, say: (text: string) => void said.push(text) } }
+  return { said, io: { env, argv, say: (text: string) => void said.push(text) } }
 }
 
 test('a password in a flag works, earns one line of warning, and is not in that line', () => {
-  const { io, said } = listener()
   const url = `postgres://app:${CANARY}@db:5432/shop`
+  const { io, said } = listener({}, ['node', 'main.ts', 'plan', '--target', url])
   expect(urlOf(io, '--target', url)).toBe(url)
   expect(said).toHaveLength(1)
   expect(said[0]).toContain('SENSEI_TARGET_PASSWORD')
   expect(said[0]).not.toContain(CANARY)
+})
+
+test('a password that came another way than by a flag earns none', () => {
+  const { io, said } = listener({}, ['node', 'main.ts', 'plan'])
+  urlOf(io, '--target', `postgres://app:${CANARY}@db:5432/shop`)
+  expect(said).toEqual([])
 })
 
 test('env:NAME takes the URL from the variable without a warning', () => {
