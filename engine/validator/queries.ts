@@ -8,7 +8,10 @@ import type { QueryVerification } from '@sensei/core/verdict'
 
 export const QUERY_LIMITS: QueryLimits = { timeoutMs: 30_000, rowsMax: 200_000 }
 
-/** Sums of floats depend on the order in which an engine adds; such a number is compared to this relative precision. */
+/**
+ * Sums of floats depend on the order in which an engine adds; such a number is compared to this precision, relative to
+ * the largest number of its column: what cancels out to 0 in one engine may leave the last digits of its parts in the other.
+ */
 const FLOAT_PRECISION = 1e-9
 
 export interface QueryToRun {
@@ -68,15 +71,26 @@ function sameRows(left: QueryResult, right: QueryResult, ordered: boolean): bool
     one.sort(compareRows)
     other.sort(compareRows)
   }
-  return one.every((row, place) => row.every((cell, column) => sameCell(cell, other[place]?.[column] ?? null)))
+  const slack = left.columns.map((_, column) => FLOAT_PRECISION * largest([...one, ...other], column))
+  return one.every((row, place) => row.every((cell, column) => sameCell(cell, other[place]?.[column] ?? null, slack[column] ?? 0)))
 }
 
-function sameCell(left: Cell | null, right: Cell | null): boolean {
+function largest(rows: readonly Row[], column: number): number {
+  let found = 0
+  for (const row of rows) {
+    const cell = row[column]
+    const size = cell != null && isNumber(cell) ? Math.abs(numberOf(cell)) : 0
+    if (Number.isFinite(size) && size > found) found = size
+  }
+  return found
+}
+
+function sameCell(left: Cell | null, right: Cell | null, slack: number): boolean {
   if (left === null || right === null) return left === right
   if (!isNumber(left) || !isNumber(right)) return left.tag === right.tag && Buffer.compare(left.payload, right.payload) === 0
   if (left.tag === 'd' && right.tag === 'd') return textOf(left) === textOf(right)
   const [one, other] = [numberOf(left), numberOf(right)]
-  return Object.is(one, other) || Math.abs(one - other) <= FLOAT_PRECISION * Math.max(Math.abs(one), Math.abs(other))
+  return one === other || (Number.isNaN(one) && Number.isNaN(other)) || Math.abs(one - other) <= slack
 }
 
 /** Everything but floats first: their last digits must not decide which rows are compared with each other. */
