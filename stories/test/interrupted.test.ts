@@ -1,14 +1,16 @@
 /** A migration that is stopped, killed or raced ends as one that was left alone: equal roots of every table. */
+import { rm } from 'node:fs/promises'
+import path from 'node:path'
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { openSession } from '@sensei/apps/session'
 import { RENEW_MS } from '@sensei/core/ports/tasks'
 import { digestsOf, rowsOf, Story, type Told } from '../support/sensei.ts'
-import { makeOrders } from '../support/tables.ts'
+import { makeOrders, makeSqlite } from '../support/tables.ts'
 
 vi.setConfig({ testTimeout: 180_000 })
 
 const ROWS = 20_000
-const CHUNK_ROWS = '200'
+const CHUNK_ROWS = '100'
 
 let story: Story
 let undisturbed: Record<string, string | null>
@@ -105,6 +107,31 @@ test('SIGKILL of the command loses nothing and doubles nothing', async () => {
   child.kill('SIGKILL')
   await ended
   await resumed(await migrationIn(TARGET), TARGET)
+})
+
+test('when the private copy is lost and the source has moved on, the result is wholly of the new point in time', async () => {
+  const TARGET = await story.target()
+  const file = story.file('moving.sqlite')
+  makeOrders(file, ROWS)
+  const moving = (words: readonly string[]): string[] =>
+    words.map((word) => (word === 'sqlite:orders.sqlite' ? 'sqlite:moving.sqlite' : word))
+  const { child, ended } = story.start(moving(slowly), { TARGET })
+  await someRowsIn(TARGET)
+  child.kill('SIGKILL')
+  await ended
+  const id = await migrationIn(TARGET)
+  await rm(path.join(story.dataFolder, 'private', 'copies'), { recursive: true })
+  makeSqlite(
+    file,
+    `update purchase set note = 'changed' where id % 5 = 0;
+     delete from purchase where id % 11 = 0;
+     insert into purchase select id + 1000000, customer_id, amount, note, payload from purchase where id % 100 = 0;
+     delete from visit where rowid % 2 = 0;`,
+  )
+  const told = await story.json(['migrate', '--resume', id], { TARGET })
+  expect(told).toMatchObject({ exit: 0, verdict: 'equivalent', error: null })
+  const fresh = await story.json(moving(migrate), { TARGET: await story.target() })
+  expect(digestsOf(told)).toEqual(digestsOf(fresh))
 })
 
 test('two commands at once in one data folder, on two targets, do not disturb each other', async () => {
