@@ -11,7 +11,6 @@ import {
   type ConnectionSettings,
   connect,
   isConnectionLoss,
-  patiently,
 } from '@sensei/postgres/connection'
 import { provision } from '@sensei/postgres/provision'
 import { binariesFor } from './binaries.ts'
@@ -46,6 +45,9 @@ const CONTROL_LOGIN = 'sensei'
 /** Recovery after a crash in the middle of a big load takes its time. */
 const READY_MS_MAX = 300_000
 
+/** A killed server is started again for so long; then whoever waits for it has given up. */
+const AGAIN_MS_MAX = 60_000
+
 /** Advisory locks of database postgres: who uses the server, and who is preparing the control database. */
 const USERS_LOCK = 7_365_737
 const PROVISION_LOCK = 7_365_738
@@ -69,7 +71,7 @@ export async function openControlPlane(dataDir?: string): Promise<ControlPlane> 
       const presence = await Presence.enter(admin, async () => {
         if (findRunning(data) === null) await start(folder, binaries, data)
       })
-      return await openOn({ folder, data, running, admin, presence, found })
+      return await openOn({ folder, data, admin, presence, found })
     } catch (error) {
       // It was shutting down, or still starts: look again.
       if (!isConnectionLoss(error)) throw refused(error, folder)
@@ -82,16 +84,18 @@ export async function openControlPlane(dataDir?: string): Promise<ControlPlane> 
 interface Opening {
   readonly folder: DataFolder
   readonly data: string
-  readonly running: Postmaster
   readonly admin: ConnectionSettings
   readonly presence: Presence
   readonly found: ControlPlane['found']
 }
 
 async function openOn(opening: Opening): Promise<ControlPlane> {
-  const { folder, data, running, admin, presence, found } = opening
+  const { folder, data, admin, presence, found } = opening
   const close = async (): Promise<void> => {
-    if (await presence.leave()) await stop(running, data)
+    const alone = await presence.leave()
+    // Not the one that was found: it may have been killed and started again since.
+    const running = alone ? findRunning(data) : null
+    if (running !== null) await stop(running, data)
     await presence.end()
   }
   try {
@@ -167,22 +171,22 @@ class Presence {
    * so that whoever waits for it in this process goes on; if that fails, they say that it does not answer.
    */
   #watch(): void {
-    this.#client.once('end', () => {
-      if (this.#left) return
-      patiently(30_000, () => this.#again()).then(
-        (client) => {
-          this.#client = client
-          if (this.#left) void client.end()
-          else this.#watch()
-        },
-        () => undefined,
-      )
-    })
+    this.#client.once('end', () => void this.#again())
   }
 
-  async #again(): Promise<Client> {
-    await this.#revive()
-    return hold(this.#admin)
+  async #again(): Promise<void> {
+    const deadline = performance.now() + AGAIN_MS_MAX
+    while (!this.#left && performance.now() < deadline) {
+      try {
+        await this.#revive()
+        const client = await hold(this.#admin)
+        if (this.#left) return await client.end()
+        this.#client = client
+        return this.#watch()
+      } catch {
+        await sleep(200, undefined, { ref: false })
+      }
+    }
   }
 }
 

@@ -11,6 +11,7 @@ import {
   statSync,
   writeFileSync,
 } from 'node:fs'
+import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -101,6 +102,25 @@ function serverPid(): number | null {
   }
 }
 
+function settingsOf(adminUrl: string) {
+  const { hostname, port, username, password } = new URL(adminUrl)
+  return { host: hostname, port: Number(port), user: username, password, database: 'postgres' }
+}
+
+/** How many processes hold the shared lock; while the server recovers, none. */
+async function presences(adminUrl: string): Promise<number> {
+  try {
+    const client = await connect(settingsOf(adminUrl))
+    const { rows } = await client.query(
+      "select count(*)::integer as held from pg_locks where locktype = 'advisory' and mode = 'ShareLock'",
+    )
+    await client.end()
+    return rows[0]?.held
+  } catch {
+    return 0
+  }
+}
+
 function isAlive(pid: number): boolean {
   try {
     process.kill(pid, 0)
@@ -149,6 +169,7 @@ describe('the embedded server', () => {
     const first = await use()
     const pid = serverPid() as number
     await first.kill()
+    await first.kill()
     process.kill(pid, 'SIGKILL')
     await expect.poll(() => isAlive(pid)).toBe(false)
     expect(existsSync(join(folder, 'postgres/data/postmaster.pid'))).toBe(true)
@@ -159,12 +180,45 @@ describe('the embedded server', () => {
   })
 
   test('after SIGKILL of the server a process that uses it starts it again', async () => {
-    await use()
+    const stays = await use()
     const pid = serverPid() as number
     process.kill(pid, 'SIGKILL')
     await expect.poll(() => isAlive(pid)).toBe(false)
     await expect.poll(() => isAlive(serverPid() ?? -1), { timeout: 25_000 }).toBe(true)
-    expect((await use()).found).toBe('adopted')
+    const next = await use()
+    expect(next.found).toBe('adopted')
+    await expect.poll(() => presences(next.adminUrl), { timeout: 20_000 }).toBe(2)
+    const again = serverPid() as number
+    await Promise.all([stays.leave(), next.leave()])
+    expect(isAlive(again)).toBe(false)
+  })
+
+  test('it comes back on its port, and on another one when that was taken', async () => {
+    const first = await use()
+    await first.leave()
+    const second = await use()
+    expect(second.port).toBe(first.port)
+    await second.leave()
+    const thief = createServer().listen(first.port, '127.0.0.1')
+    await once(thief, 'listening')
+    const third = await use()
+    expect(third.port).not.toBe(first.port)
+    await third.leave()
+    thief.close()
+  })
+
+  test('a crash of one of its processes does not make it forget who is there', async () => {
+    const stays = await use()
+    const passes = await use()
+    const admin = await connect(settingsOf(stays.adminUrl))
+    const { rows } = await admin.query('select pg_backend_pid() as pid')
+    process.kill(rows[0]?.pid, 'SIGKILL')
+    await expect.poll(() => presences(stays.adminUrl), { timeout: 20_000 }).toBe(2)
+    const pid = serverPid() as number
+    await passes.leave()
+    expect(isAlive(pid)).toBe(true)
+    await stays.leave()
+    expect(isAlive(pid)).toBe(false)
   })
 
   test('a stale file whose number another process has now is no obstacle', async () => {
