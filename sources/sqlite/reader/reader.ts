@@ -153,7 +153,7 @@ class SqliteReader implements SourceReader {
     if (this.#encoding !== 'UTF-8' || table.keys.parts.length === 0 || table.columns.length === 0)
       return null
     if (table.columns.some(({ mapping }) => mapping.expression !== undefined)) return null
-    const blobs = table.columns.some(({ mapping }) => /bytes$/.test(mapping.conversion))
+    const blobs = table.columns.some(({ mapping }) => mapping.conversion.endsWith('bytes'))
     if (blobs && table.bytesAverage > FAST_BLOB_ROW_BYTES) return null
     const usual = Math.floor(BATCH_BYTES / table.bytesAverage)
     const bounded = Math.floor(FAST_BYTES_MAX / Math.max(1, table.bytesMax))
