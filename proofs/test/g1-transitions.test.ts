@@ -13,7 +13,7 @@ test(`G1: 5,000 transitions, 10 killed clients, 2 killed servers on 18: each has
   })
   expect(result.findings).toEqual([])
   expect(result).toMatchObject({ clientKills: 10, serverKills: 2 })
-}, 300_000)
+}, 600_000)
 
 test(`G1 on 15, where a deferred trigger runs as the session's role (seed ${seed})`, async () => {
   const result = await run({
@@ -24,7 +24,7 @@ test(`G1 on 15, where a deferred trigger runs as the session's role (seed ${seed
     seed,
   })
   expect(result.findings).toEqual([])
-}, 300_000)
+}, 600_000)
 
 test.each(CONTROLS)(
   'negative control: without $name the oracle objects',
