@@ -3,20 +3,19 @@
  * each is complete, then what spans tables. Every step has its ledger row, so any of it may be run again.
  */
 import type { Hands } from '../cast.ts'
-import { patiently } from '../patience.ts'
 import type { TableFailure } from '../request.ts'
+import { createTables } from './create.ts'
 import { finishWhole } from './finish.ts'
 import { followTables } from './follow.ts'
 import { holdingsOf } from './holdings.ts'
-import { type Failures, interrupted, type Load, record } from './load.ts'
+import { type Failures, interrupted, type Load } from './load.ts'
 import { prepareTables } from './prepare.ts'
 import { splitTables } from './split.ts'
 
 /** Returns the tables that failed; throws only for what stops every table. */
 export async function carry(load: Load): Promise<readonly TableFailure[]> {
-  const { cast, plan, run, signal } = load
   await takeBackLeases(load)
-  await record(load, await patiently(signal, () => cast.target.builder.createTables(run, plan)))
+  await createTables(load)
   const failures: Failures = new Map()
   const stale = await prepareTables(load)
   await splitTables(load)
