@@ -18,23 +18,36 @@ import type { Verdict, Verification } from '@sensei/core/verdict'
 import { sql } from 'kysely'
 import type { Tx } from './door.ts'
 
+const RECEIPTS_PER_STATEMENT = 1_000
+
 interface Of {
   readonly org_id: string
   readonly migration_id: string
 }
 
-export async function writeEntry(
+export async function writeEntries(
   tx: Tx,
   orgId: string,
   migrationId: string,
-  entry: JournalEntry,
+  entries: readonly JournalEntry[],
 ): Promise<void> {
   const of: Of = { org_id: orgId, migration_id: migrationId }
+  const receipts: Receipt[] = []
+  for (const entry of entries) {
+    if (entry.kind === 'receipt') receipts.push(entry.receipt)
+    else await writeEntry(tx, of, entry)
+  }
+  await writeReceipts(tx, of, receipts)
+}
+
+async function writeEntry(
+  tx: Tx,
+  of: Of,
+  entry: Exclude<JournalEntry, ReceiptEntry>,
+): Promise<void> {
   switch (entry.kind) {
     case 'plan':
       return writePlan(tx, of, entry)
-    case 'receipt':
-      return writeReceipt(tx, of, entry.receipt)
     case 'agent':
       return writeAgent(tx, of, entry)
     case 'verification':
@@ -96,9 +109,36 @@ async function readPlans(tx: Tx, migrationId: string): Promise<readonly PlanEntr
   }))
 }
 
-/** The receipt of a step done again replaces the former one, as the ledger row did. */
-export async function writeReceipt(tx: Tx, of: Of, receipt: Receipt): Promise<void> {
-  const content = {
+/**
+ * The receipt of a step done again replaces the former one, as the ledger row did. Ten thousand tables make as many
+ * receipts at once, hence the batches; a statement takes each step once.
+ */
+export async function writeReceipts(tx: Tx, of: Of, receipts: readonly Receipt[]): Promise<void> {
+  const rows = [...new Map(receipts.map((receipt) => [receipt.step, receipt])).values()]
+  for (let start = 0; start < rows.length; start += RECEIPTS_PER_STATEMENT) {
+    const batch = rows.slice(start, start + RECEIPTS_PER_STATEMENT)
+    await tx.db
+      .insertInto('receipt')
+      .values(batch.map((receipt) => ({ ...of, ...receiptRow(receipt) })))
+      .onConflict((conflict) =>
+        conflict.columns(['org_id', 'migration_id', 'step']).doUpdateSet((eb) => ({
+          kind: eb.ref('excluded.kind'),
+          table_name: eb.ref('excluded.table_name'),
+          rows_read: eb.ref('excluded.rows_read'),
+          rows_written: eb.ref('excluded.rows_written'),
+          rows_rejected: eb.ref('excluded.rows_rejected'),
+          snapshot: eb.ref('excluded.snapshot'),
+          epoch: eb.ref('excluded.epoch'),
+          recorded_at: sql<Date>`clock_timestamp()`,
+        })),
+      )
+      .execute()
+  }
+}
+
+function receiptRow(receipt: Receipt) {
+  return {
+    step: receipt.step,
     kind: receipt.kind,
     table_name: receipt.table,
     rows_read: receipt.rowsRead,
@@ -107,15 +147,6 @@ export async function writeReceipt(tx: Tx, of: Of, receipt: Receipt): Promise<vo
     snapshot: receipt.snapshot,
     epoch: receipt.epoch,
   }
-  await tx.db
-    .insertInto('receipt')
-    .values({ ...of, step: receipt.step, ...content })
-    .onConflict((conflict) =>
-      conflict
-        .columns(['org_id', 'migration_id', 'step'])
-        .doUpdateSet({ ...content, recorded_at: sql<Date>`clock_timestamp()` }),
-    )
-    .execute()
 }
 
 async function readReceipts(tx: Tx, migrationId: string): Promise<readonly ReceiptEntry[]> {

@@ -14,7 +14,7 @@ import type {
 } from '@sensei/core/ports/journal'
 import { SenseiError } from '@sensei/core/errors'
 import type { Door, Tx } from './door.ts'
-import { readEntries, writeEntry } from './entries.ts'
+import { readEntries, writeEntries } from './entries.ts'
 import { inOurWords } from './errors.ts'
 
 const LIST_MAX = 1_000
@@ -79,9 +79,7 @@ export class PostgresJournal implements Journal {
   }
 
   async record(migrationId: string, entries: readonly JournalEntry[]): Promise<void> {
-    await this.#write(async (tx) => {
-      for (const entry of entries) await writeEntry(tx, this.#orgId, migrationId, entry)
-    })
+    await this.#write((tx) => writeEntries(tx, this.#orgId, migrationId, entries))
   }
 
   async entries<K extends EntryKind>(migrationId: string, kind: K): Promise<readonly EntryOf<K>[]> {

@@ -21,7 +21,7 @@ import {
 } from '@sensei/core/ports/tasks'
 import type { Receipt } from '@sensei/core/receipt'
 import type { Door, Tx } from './door.ts'
-import { writeReceipt } from './entries.ts'
+import { writeReceipts } from './entries.ts'
 import { inOurWords } from './errors.ts'
 
 const ATTEMPTS_MAX = 10
@@ -136,7 +136,7 @@ export class PostgresTasks implements Tasks {
         return
       }
       const of = { org_id: this.#orgId, migration_id: task.migration_id }
-      if (receipt !== null) await writeReceipt(tx, of, receipt)
+      if (receipt !== null) await writeReceipts(tx, of, [receipt])
     })
   }
 

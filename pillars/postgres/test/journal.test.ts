@@ -206,6 +206,32 @@ describe.each([18, 15] as const)('the journal on PostgreSQL %i', (version) => {
     expect(await plane.journal.entries(id, 'agent')).toEqual([{ ...agent, outcome: 'done' }])
   })
 
+  test('receipts come by the thousand, and a step done again replaces its own', async () => {
+    const { id } = await born()
+    const steps = Array.from({ length: 2_500 }, (_, index) => ({
+      kind: 'receipt' as const,
+      receipt: {
+        migrationId: id,
+        table: `t${index}`,
+        step: `table t${index}`,
+        kind: 'table' as const,
+        rowsRead: 0,
+        rowsWritten: 0,
+        rowsRejected: 0,
+        snapshot: 's1',
+        epoch: 1,
+      },
+    }))
+    const again = steps.slice(0, 2).map(({ kind, receipt }) => ({
+      kind,
+      receipt: { ...receipt, snapshot: 's2', epoch: 2 },
+    }))
+    await plane.journal.record(id, [...steps, ...again])
+    const stored = await plane.journal.entries(id, 'receipt')
+    expect(stored).toHaveLength(2_500)
+    expect(stored.filter(({ receipt }) => receipt.snapshot === 's2')).toHaveLength(2)
+  })
+
   test('a plan version never changes', async () => {
     const { id } = await born()
     const plan = { kind: 'plan', version: 1, hash: 'abc', plan: {} as never } as const

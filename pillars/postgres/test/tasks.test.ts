@@ -36,6 +36,20 @@ describe.each([18, 15] as const)('tasks on PostgreSQL %i', (version) => {
   const claim = (migrationId: string, limit: number, owner = 'a', leaseMs = 15_000) =>
     plane.tasks.claim({ migrationId, role: 'worker', owner, limit, leaseMs })
 
+  /** As if PostgreSQL's clock had passed the end of every lease. */
+  const runOut = (migrationId: string) =>
+    plane.client.query(
+      "update task set lease_until = clock_timestamp() - interval '1 s' where migration_id = $1 and state = 'leased'",
+      [migrationId],
+    )
+
+  test('a lease of milliseconds runs out by itself', async () => {
+    const id = await migrationWith(1)
+    await claim(id, 1, 'short', 1)
+    await sleep(20)
+    expect(await claim(id, 1, 'next')).toHaveLength(1)
+  })
+
   test('tasks are claimed in their order, with payload and target', async () => {
     const id = await migrationWith(5)
     const [first, second] = await claim(id, 2)
@@ -73,9 +87,9 @@ describe.each([18, 15] as const)('tasks on PostgreSQL %i', (version) => {
 
   test('a dead holder is followed when its lease runs out, and refused when it comes back', async () => {
     const id = await migrationWith(1)
-    const [dead] = await claim(id, 1, 'dead', 50)
+    const [dead] = await claim(id, 1, 'dead')
     expect(await claim(id, 1, 'next')).toEqual([])
-    await sleep(80)
+    await runOut(id)
     const [next] = await claim(id, 1, 'next')
     expect(next).toMatchObject({ id: dead?.id, epoch: 2, attempt: 2 })
     const lost = { code: 'LEASE_LOST' }
@@ -131,8 +145,8 @@ describe.each([18, 15] as const)('tasks on PostgreSQL %i', (version) => {
 
   test('a task that kills its workers is given up', async () => {
     const id = await migrationWith(1, { attemptsMax: 1 })
-    await claim(id, 1, 'victim', 10)
-    await sleep(30)
+    await claim(id, 1, 'victim')
+    await runOut(id)
     expect(await claim(id, 1, 'next')).toEqual([])
     const { failures } = await plane.tasks.outstanding(id)
     expect(failures).toMatchObject([{ code: 'WORKER_DIED' }])
