@@ -155,3 +155,8 @@ function differs(table: TableVerification): boolean {
 function shuffled<T>(all: T[], random: Random): T[] {
   return all.map((item) => ({ item, order: random() })).sort((left, right) => left.order - right.order).map(({ item }) => item)
 }
+
+if (import.meta.main) {
+  const { recordProof } = await import('./g9/record.ts')
+  process.exitCode = await recordProof()
+}

@@ -1,0 +1,47 @@
+/** G9 at full size: mutants on both versions of PostgreSQL, whole random migrations, every negative control; written down. */
+import { writeFileSync } from 'node:fs'
+import path from 'node:path'
+import { type ServerAddress, servers } from '@sensei/contracts/servers'
+import { run as runClean } from '../g9-clean.ts'
+import { run as runMutants } from '../g9-mutants.ts'
+import { CONTROLS, runWithout } from './controls.ts'
+
+const seed = 9
+const MUTANTS = 5_000
+const MIGRATIONS = 500
+
+export async function recordProof(): Promise<number> {
+  const begun = performance.now()
+  const { pg18, pg15 } = await servers()
+  const mutants = [
+    { postgres: 18, ...(await runMutants({ server: pg18, mutants: MUTANTS / 2, seed })) },
+    { postgres: 15, ...(await runMutants({ server: pg15, mutants: MUTANTS / 2, seed: seed + 1 })) },
+  ]
+  const clean = await runClean({ server: pg18, migrations: MIGRATIONS, seed })
+  const controls = await foundWithout(pg18)
+  const unnoticed = Object.values(controls).filter((failure) => failure === 'nothing')
+  const record = {
+    guarantee: 'G9',
+    date: new Date().toISOString().slice(0, 10),
+    node: process.version,
+    seed,
+    mutants,
+    clean,
+    found_without: controls,
+    seconds: Math.round((performance.now() - begun) / 1000),
+  }
+  writeFileSync(path.join(import.meta.dirname, '../records/g9.json'), `${JSON.stringify(record, null, 2)}\n`)
+  const failures = [...mutants.flatMap((result) => result.failures), ...clean.failures, ...unnoticed]
+  for (const failure of failures) process.stdout.write(`${failure}\n`)
+  return failures.length === 0 ? 0 : 1
+}
+
+/** What each weakened copy got wrong first. */
+async function foundWithout(server: ServerAddress): Promise<Record<string, string>> {
+  const found: Record<string, string> = {}
+  for (const control of CONTROLS) {
+    const { failures } = await runWithout(control, { server, mutants: 500, seed, untilFirstFailure: true })
+    found[control.name] = (failures[0] ?? 'nothing').slice(0, 200)
+  }
+  return found
+}
