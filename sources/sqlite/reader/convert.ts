@@ -44,6 +44,32 @@ export function converter(column: ColumnMapping): Convert {
   )
 }
 
+/** What a reader that has the stored value itself, and not its text, may write without asking `converter`. */
+export type DirectForm =
+  | { readonly kind: 'bigint' | 'boolean' | 'double' | 'text' | 'bytes' | 'none' }
+  | { readonly kind: 'decimal'; readonly precision: number; readonly scale: number }
+
+export function directForm(column: ColumnMapping): DirectForm {
+  const type = baseType(column.type)
+  const limits = decimalLimits(column)
+  switch (column.conversion) {
+    case 'integer':
+      return { kind: type === 'bigint' ? 'bigint' : 'none' }
+    case 'boolean':
+      return { kind: 'boolean' }
+    case 'real':
+      return { kind: type === 'double precision' ? 'double' : 'none' }
+    case 'decimal':
+      return limits === null ? { kind: 'none' } : { kind: 'decimal', ...limits }
+    case 'text':
+      return { kind: textWriter(column, type) === plainText ? 'text' : 'none' }
+    case 'bytes':
+      return { kind: 'bytes' }
+    default:
+      return { kind: 'none' }
+  }
+}
+
 type Maker = (column: ColumnMapping, type: string) => Convert | null
 
 const MAKERS: Readonly<Record<Conversion, Maker>> = {

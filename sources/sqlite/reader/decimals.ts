@@ -157,6 +157,41 @@ export function writeDecimal(writer: TupleWriter, text: Uint8Array, at: DecimalS
   writer.endField(start)
 }
 
+const POWERS_OF_TEN = [1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7] as const
+const groups = new Uint16Array(8)
+
+/** `scaled` / 10^`scale`, exactly: of at most 15 digits, `scale` from 0 to 6. */
+export function writeScaled(writer: TupleWriter, scaled: number, scale: number): void {
+  const size = Math.abs(scaled)
+  const unit = POWERS_OF_TEN[scale]!
+  let whole = Math.floor(size / unit)
+  const fractionGroups = (scale + 3) >> 2
+  let fraction = (size - whole * unit) * POWERS_OF_TEN[fractionGroups * 4 - scale]!
+  let first = groups.length - fractionGroups
+  for (let place = groups.length - 1; place >= first; place -= 1) {
+    const rest = Math.floor(fraction / 10_000)
+    groups[place] = fraction - rest * 10_000
+    fraction = rest
+  }
+  const point = first
+  while (whole > 0) {
+    const rest = Math.floor(whole / 10_000)
+    groups[--first] = whole - rest * 10_000
+    whole = rest
+  }
+  let end = groups.length
+  while (first < end && groups[first] === 0) first += 1
+  while (end > first && groups[end - 1] === 0) end -= 1
+  writer.reserve(12 + (end - first) * 2)
+  const start = writer.startField()
+  writer.uint16(end - first)
+  writer.uint16(end === first ? 0 : point - first - 1)
+  writer.uint16(scaled < 0 ? NEGATIVE : 0)
+  writer.uint16(scale)
+  for (let place = first; place < end; place += 1) writer.uint16(groups[place]!)
+  writer.endField(start)
+}
+
 /** Up to `size` digits from `start`, filled with zeros on the right. */
 function groupOf(text: Uint8Array, start: number, end: number, size: number): number {
   let group = 0

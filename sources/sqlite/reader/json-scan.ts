@@ -119,6 +119,8 @@ const WORDS = ['true', 'false', 'null'].map((word) => new TextEncoder().encode(w
 function string(text: Uint8Array, start: number, end: number): number {
   let high = false
   for (let at = start + 1; at < end; at += 1) {
+    if (!high) while (at < end && PLAIN[text[at]!] === 1) at += 1
+    if (at >= end) return -1
     const byte = text[at]!
     if (byte === BACKSLASH) {
       at += 1
@@ -147,6 +149,11 @@ function string(text: Uint8Array, start: number, end: number): number {
   }
   return -1
 }
+
+/** Bytes that mean nothing but themselves in a string. */
+const PLAIN = new Uint8Array(256).fill(1, 32)
+PLAIN[QUOTE] = 0
+PLAIN[BACKSLASH] = 0
 
 const HALF_PAIR: JsonProblem = 'jsonb cannot hold half a surrogate pair'
 const ESCAPES = new Set([...'"\\/bfnrt'].map((char) => char.charCodeAt(0)))

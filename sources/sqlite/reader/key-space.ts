@@ -155,6 +155,14 @@ export function encodeKeys(cells: readonly unknown[]): readonly Json[] {
   return keys
 }
 
+/** The bound of a range of rowids; a bigint only beyond 2^53. */
+export function rowidBound(bound: KeyRange['after']): number | bigint | null {
+  if (bound === null) return null
+  const value = decodeKey(bound[0]!).value as bigint
+  const plain = Number(value)
+  return Number.isSafeInteger(plain) ? plain : value
+}
+
 function decodeKey(key: Json): { value: SQLInputValue; text: boolean } {
   const [storage, value] = key as [string, string]
   switch (storage) {

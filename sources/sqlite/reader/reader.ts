@@ -16,10 +16,22 @@ import type { RawCell } from '@sensei/core/receipt'
 import { quoteIdent } from '@sensei/core/sql'
 import { classLetters } from '../cells.ts'
 import { describe, openReadOnly, sqliteCode } from '../open.ts'
+import { layoutOf, type TableLayout } from '../pages/layout.ts'
+import { PageFile } from '../pages/page-file.ts'
+import { type Rowid, TableCursor } from '../pages/table-cursor.ts'
 import { exactColumns, type TextEncodingOfFile, writeRow } from './exact-path.ts'
 import { rowSql, transcode } from './fast-path.ts'
-import { condition, encodeKeys, type KeyRange, keyColumns, keyText, orderBy } from './key-space.ts'
+import {
+  condition,
+  encodeKeys,
+  type KeyRange,
+  keyColumns,
+  keyText,
+  orderBy,
+  rowidBound,
+} from './key-space.ts'
 import { countedParts, liesClose, type RowidBounds, soughtParts } from './parts.ts'
+import { HOSTILE, pageRowWriter, type WritePageRow } from './page-path.ts'
 import { isPickable, pickQuery } from './pick.ts'
 import { type ReadableTable, readableTable } from './table.ts'
 import { TupleWriter } from './tuple-writer.ts'
@@ -35,6 +47,12 @@ const FAST_ROWS_MIN = 8
 /** The fast path carries blobs as hexadecimal digits; beyond this the exact path is faster. */
 const FAST_BLOB_ROW_BYTES = 500
 
+/** One rowid in so many may be missing before ranges are cut by counting rows. */
+const GAPS_SHARE_MAX = 4n
+
+/** Rowids after a hostile row that are read the exact way with it. */
+const HOSTILE_SPAN = 255n
+
 /** More than SQLite's 1 GB for one value: the rows are longer than the plan knows. */
 const SQLITE_TOOBIG = 18
 
@@ -48,12 +66,15 @@ class SqliteReader implements SourceReader {
   readonly #encoding: TextEncodingOfFile
   readonly #tables = new WeakMap<TableMapping, ReadableTable>()
   readonly #statements = new Map<string, StatementSync>()
+  readonly #pages: PageFile | null
+  readonly #layouts = new WeakMap<ReadableTable, TableLayout | null>()
 
   constructor(location: string, database: DatabaseSync) {
     this.#location = location
     this.#database = database
     const { encoding } = database.prepare('pragma encoding').get() as { encoding: string }
     this.#encoding = encoding as TextEncodingOfFile
+    this.#pages = PageFile.open(location)
   }
 
   async *chunks(mapping: TableMapping, limits: ChunkLimits): AsyncGenerator<Chunk> {
@@ -62,6 +83,11 @@ class SqliteReader implements SourceReader {
     const rows = Math.max(1, Math.min(limits.rowsMax, byBytes))
     if (table.keys.parts.length === 0) {
       yield { number: 1, range: null, rowsEstimated: mapping.rows }
+      return
+    }
+    const bounds = this.#evenBounds(table, mapping.rows, rows)
+    if (bounds !== null) {
+      yield* evenChunks(bounds, rows, mapping.rows)
       return
     }
     let after: KeyRange['after'] = null
@@ -80,8 +106,10 @@ class SqliteReader implements SourceReader {
   async *read(mapping: TableMapping, chunk: Chunk): AsyncGenerator<CopyBatch> {
     const table = this.#table(mapping)
     try {
+      const layout = this.#layout(table)
       const rows = this.#fastRows(table)
-      if (rows === null) yield* this.#exact(table, rangeOf(chunk), { first: 0 })
+      if (layout !== null) yield* this.#fromPages(table, layout, rangeOf(chunk))
+      else if (rows === null) yield* this.#exact(table, rangeOf(chunk), { first: 0 })
       else yield* this.#fast(table, chunk, rows)
     } catch (error) {
       throw describe(this.#location, error)
@@ -145,7 +173,84 @@ class SqliteReader implements SourceReader {
   }
 
   async close(): Promise<void> {
-    if (this.#database.isOpen) this.#database.close()
+    if (!this.#database.isOpen) return
+    this.#database.close()
+    this.#pages?.close()
+  }
+
+  /** Where the values stand in the pages; null for a table that has to be read by SQL. */
+  #layout(table: ReadableTable): TableLayout | null {
+    let layout = this.#layouts.get(table)
+    if (layout === undefined) {
+      const names = table.columns.map(({ mapping }) =>
+        mapping.expression === undefined ? mapping.source : null,
+      )
+      const plain = this.#pages !== null && table.keys.rowid && !names.includes(null)
+      layout = plain ? layoutOf(this.#database, table.name, names as string[]) : null
+      this.#layouts.set(table, layout)
+    }
+    return layout
+  }
+
+  async *#fromPages(
+    table: ReadableTable,
+    layout: TableLayout,
+    range: KeyRange,
+  ): AsyncGenerator<CopyBatch> {
+    const write = pageRowWriter(table, layout)
+    const cursor = new TableCursor(this.#pages!, layout.root, layout.values)
+    const through = rowidBound(range.through)
+    const state = { writer: new TupleWriter(BATCH_BYTES * 2), ordinal: 0 }
+    cursor.seek({ after: rowidBound(range.after), through })
+    for (let more = true; more; ) {
+      const hostile = yield* this.#pageBatches(cursor, write, state)
+      more = hostile !== null
+      if (hostile === null) break
+      // Hostile rows keep company: the next ones are read the exact way as well.
+      const last = BigInt.asIntN(64, BigInt(hostile) + HOSTILE_SPAN)
+      const end = last > hostile && (through === null || last < through) ? last : through
+      const before = BigInt(hostile) - 1n
+      const after = BigInt.asIntN(64, before) === before ? rowidKey(before) : null
+      const part = { after, through: end === null ? null : rowidKey(end) }
+      for await (const batch of this.#exact(table, part, { first: state.ordinal })) {
+        state.ordinal += batch.rows + batch.unfit.length
+        yield batch
+      }
+      if (end === null) return
+      cursor.seek({ after: end, through })
+    }
+  }
+
+  /** Until the end of the range (null), or until a row that the pages' path does not take: its rowid. */
+  async *#pageBatches(
+    cursor: TableCursor,
+    write: WritePageRow,
+    state: { writer: TupleWriter; ordinal: number },
+  ): AsyncGenerator<CopyBatch, Rowid | null> {
+    let rows = 0
+    let unfit: UnfitRow[] = []
+    let hostile: Rowid | null = null
+    while (hostile === null && cursor.next()) {
+      const { writer } = state
+      const result = write(cursor, writer, state.ordinal)
+      if (result === HOSTILE) {
+        hostile = cursor.rowid
+        continue
+      }
+      state.ordinal += 1
+      if (result === null) rows += 1
+      else unfit.push(result)
+      if (writer.at < BATCH_BYTES && rows + unfit.length < BATCH_ROWS_MAX) continue
+      yield { bytes: writer.written(), rows, unfit }
+      // What a huge row needed is given back.
+      if (writer.bytes.length > BATCH_BYTES * 4) state.writer = new TupleWriter(BATCH_BYTES * 2)
+      state.writer.at = 0
+      rows = 0
+      unfit = []
+    }
+    if (rows > 0 || unfit.length > 0) yield { bytes: state.writer.written(), rows, unfit }
+    state.writer.at = 0
+    return hostile
   }
 
   /** How many rows the fast path takes at once, or null where only the exact path is right. */
@@ -241,6 +346,23 @@ class SqliteReader implements SourceReader {
     if (rows > 0 || unfit.length > 0) yield { bytes: writer.written(), rows, unfit }
   }
 
+  /**
+   * Ends of ranges of `rowsMax` rowids, where rowids have few gaps: no range can hold more rows than rowids, and no row
+   * has to be looked at. Null where counting rows makes better ranges.
+   */
+  #evenBounds(table: ReadableTable, rows: number, rowsMax: number): readonly bigint[] | null {
+    const [rowid] = table.keys.parts
+    if (!table.keys.rowid || rows < rowsMax) return null
+    const statement = this.#prepare(`select min(${rowid}), max(${rowid}) from ${source(table)}`)
+    const [least, greatest] = statement.get() as unknown as [bigint | null, bigint | null]
+    if (least === null || greatest === null) return null
+    if (greatest - least > BigInt(rows) + BigInt(rows) / GAPS_SHARE_MAX) return null
+    const bounds: bigint[] = []
+    const step = BigInt(rowsMax)
+    for (let through = least + step - 1n; through < greatest; through += step) bounds.push(through)
+    return bounds
+  }
+
   /** The key of the n-th row of a range, or null when there are fewer. */
   #keyAt(table: ReadableTable, range: KeyRange, ordinal: number): KeyRange['after'] {
     const { where, values } = condition(table.keys, range)
@@ -268,6 +390,20 @@ class SqliteReader implements SourceReader {
     }
     return statement
   }
+}
+
+function* evenChunks(bounds: readonly bigint[], rowsMax: number, rows: number): Generator<Chunk> {
+  const last = bounds.length
+  for (let place = 0; place <= last; place += 1) {
+    const after = place === 0 ? null : rowidKey(bounds[place - 1]!)
+    const through = place === last ? null : rowidKey(bounds[place]!)
+    const rowsEstimated = Math.max(0, Math.min(rowsMax, rows - place * rowsMax))
+    yield { number: place + 1, range: { after, through }, rowsEstimated }
+  }
+}
+
+function rowidKey(rowid: Rowid): KeyRange['after'] {
+  return [['i', String(rowid)]]
 }
 
 function exactly(statement: StatementSync): StatementSync {

@@ -1,0 +1,101 @@
+/**
+ * A SQLite file as its pages (https://sqlite.org/fileformat2.html), for the two readers that want bytes and no SQL: the
+ * copier's fast path and the survey. Only for a private copy: nobody writes to it, no journal stands beside it, and
+ * quick_check has walked its trees. The validator's witness does not use this; it asks SQLite itself.
+ */
+import { closeSync, existsSync, fstatSync, openSync, readSync } from 'node:fs'
+import { SenseiError } from '@sensei/core/errors'
+
+const HEADER_BYTES = 100
+const MAGIC = 'SQLite format 3\0'
+const UTF8 = 1
+const ROLLBACK_JOURNAL = 1
+
+/** A jump reads this much; each page after it that comes in order doubles what is read ahead. */
+const WINDOW_BYTES_MIN = 16 * 1024
+const WINDOW_BYTES_MAX = 256 * 1024
+
+export class PageFile {
+  readonly pageBytes: number
+  /** Without the bytes at the end of each page that an extension has reserved. */
+  readonly usableBytes: number
+  readonly pages: number
+  readonly #path: string
+  readonly #descriptor: number
+
+  private constructor(path: string, descriptor: number, header: Buffer) {
+    this.#path = path
+    this.#descriptor = descriptor
+    const size = header.readUInt16BE(16)
+    this.pageBytes = size === 1 ? 65_536 : size
+    this.usableBytes = this.pageBytes - header[20]!
+    this.pages = Math.floor(fstatSync(descriptor).size / this.pageBytes)
+  }
+
+  /** Null where the file cannot be read this way: UTF-16, write-ahead log, journals. */
+  static open(path: string): PageFile | null {
+    if (['-wal', '-journal'].some((suffix) => existsSync(path + suffix))) return null
+    const descriptor = openSync(path, 'r')
+    const header = Buffer.alloc(HEADER_BYTES)
+    const whole = readSync(descriptor, header, 0, HEADER_BYTES, 0) === HEADER_BYTES
+    const plain =
+      whole &&
+      header.toString('latin1', 0, 16) === MAGIC &&
+      header[18] === ROLLBACK_JOURNAL &&
+      header[19] === ROLLBACK_JOURNAL &&
+      header.readUInt32BE(56) === UTF8
+    if (plain) return new PageFile(path, descriptor, header)
+    closeSync(descriptor)
+    return null
+  }
+
+  read(into: Uint8Array, bytes: number, page: number): number {
+    const at = (page - 1) * this.pageBytes
+    return readSync(this.#descriptor, into, 0, bytes, at)
+  }
+
+  close(): void {
+    closeSync(this.#descriptor)
+  }
+
+  damaged(what: string): SenseiError {
+    return new SenseiError('SOURCE_CORRUPT', `${this.#path} is damaged: ${what}`)
+  }
+}
+
+/** A window that moves over the pages, reading ahead while they come in order. */
+export class PageWindow {
+  /** Holds the page that was asked for last, from `at`. */
+  readonly bytes: Buffer
+  at = 0
+  readonly #file: PageFile
+  #first = 1
+  #count = 0
+  #ahead: number
+
+  constructor(file: PageFile) {
+    this.#file = file
+    this.bytes = Buffer.allocUnsafeSlow(Math.max(WINDOW_BYTES_MAX, file.pageBytes))
+    this.#ahead = WINDOW_BYTES_MIN
+  }
+
+  /** Returns where the page begins in `bytes`; it stays there until another one is asked for. */
+  seek(page: number): number {
+    const place = page - this.#first
+    if (place < 0 || place >= this.#count) this.#fill(page)
+    this.at = (page - this.#first) * this.#file.pageBytes
+    return this.at
+  }
+
+  #fill(page: number): void {
+    const { pageBytes, pages } = this.#file
+    if (page < 1 || page > pages) throw this.#file.damaged(`it has no page ${page}`)
+    const inOrder = page >= this.#first && page < this.#first + this.#count + 2
+    this.#ahead = inOrder ? Math.min(this.#ahead * 2, this.bytes.length) : WINDOW_BYTES_MIN
+    const wanted = Math.max(pageBytes, Math.floor(this.#ahead / pageBytes) * pageBytes)
+    const read = this.#file.read(this.bytes, wanted, page)
+    this.#first = page
+    this.#count = Math.floor(read / pageBytes)
+    if (this.#count === 0) throw this.#file.damaged(`page ${page} is cut off`)
+  }
+}
