@@ -50,11 +50,13 @@ interface Expected {
   readonly found: Found
 }
 
-const ROWS = 700
+const ROWS = 400
 const CHUNK_ROWS = 20
 const BALLAST_MB = 40
 /** A migration that is killed more often than this makes no progress. */
 const KILLS_A_MIGRATION_MAX = 60
+/** Of an undisturbed run's length. */
+const STRIKE_WITHIN = 0.7
 const HANG_MS = 240_000
 
 type Victim = 'process' | 'server' | 'copy'
@@ -149,7 +151,15 @@ class Play {
   #start(target: string, resume: string | null): CliRun {
     const certificate = ['--certificate', path.join(this.#stage.source.folder, 'certificate.json')]
     if (resume !== null) {
-      return this.#stage.run(['migrate', '--resume', resume, '--target', target, '--yes', ...certificate])
+      return this.#stage.run([
+        'migrate',
+        '--resume',
+        resume,
+        '--target',
+        target,
+        '--yes',
+        ...certificate,
+      ])
     }
     const ends = ['--source', this.#stage.source.url, '--target', target]
     const how = ['--plan', this.#plan, '--chunk-rows', String(CHUNK_ROWS), '--max-rejects', '1000']
@@ -163,19 +173,27 @@ class Play {
       const id = await this.#idOf(target)
       if (id !== null) this.#resumes += 1
       const command = this.#start(target, id)
-      const victim = kills < KILLS_A_MIGRATION_MAX ? this.#next() : null
-      if (victim !== null && (await this.#strike(victim, command, target))) kills += 1
+      kills += await this.#strikes(command, target, KILLS_A_MIGRATION_MAX - kills)
       const end = await within(command)
       if (end === 'hangs') return this.#fail(`a command hangs: ${id}`)
       if (end.code === 0) return this.#compare(target, expected, end.out)
-      // Killed, or told that a server went away: both are to be resumed.
-      if (end.code !== null && !/UNREACHABLE|SERVER|WORKER_DIED/.test(end.errors)) {
+      // Killed, or told that a server went away or that workers die: all of it is to be resumed.
+      if (end.code !== null && !/UNREACHABLE|WORKER_DIED/.test(end.errors)) {
         return this.#fail(`a command ended with ${end.code}: ${end.errors}`)
       }
-      if (victim === null && end.code !== null && kills >= KILLS_A_MIGRATION_MAX) {
+      if (end.code !== null && kills >= KILLS_A_MIGRATION_MAX) {
         return this.#fail(`no progress: ${end.errors}`)
       }
     }
+  }
+
+  /** Strikes until the command is killed, or ends by itself; says how often. */
+  async #strikes(command: CliRun, target: string, max: number): Promise<number> {
+    for (let kills = 0; kills < max; kills += 1) {
+      const victim = this.#next()
+      if (victim === null || !(await this.#strike(victim, command, target))) return kills
+    }
+    return max
   }
 
   async #compare(target: string, expected: Expected, out: string): Promise<void> {
@@ -221,7 +239,7 @@ class Play {
       await this.#untilCopying(target, done)
       if (done.now) return false
       await sleep(this.#random() * 60)
-    } else await sleep(this.#random() * this.#lifeMs)
+    } else await sleep(this.#random() * this.#lifeMs * STRIKE_WITHIN)
     if (done.now) return false
     this.#left[victim] -= 1
     if (victim === 'server') await this.#strikeServer()

@@ -8,12 +8,16 @@ export function randomEdits(random: Random, rows: number, count: number): string
   const fresh = (): number => 1_000_000 + Math.floor(random() * 1_000_000_000)
   const kinds: readonly (() => string)[] = [
     () => `update keyed set name = 'e' || ${fresh()} where id = ${at()}`,
-    () => `update keyed set amount = case typeof(amount) when 'text' then 3 else 'few' end where id = ${at()}`,
+    () =>
+      `update keyed set amount = case typeof(amount) when 'text' then 3 else 'few' end where id = ${at()}`,
     () => `delete from keyed where id = ${at()} and id not in (select keyed_id from child)`,
     () => `insert into keyed (name, amount, body) values ('new', ${fresh()}, x'00ff')`,
-    () => `update or ignore keyed set id = ${fresh()} where id = ${at()} and id not in (select keyed_id from child)`,
-    () => `update named set amount = ${fresh()} where name = (select name from named limit 1 offset ${at() - 1})`,
-    () => `update or ignore named set name = 'k${fresh()}' where name = (select name from named limit 1 offset ${at() - 1})`,
+    () =>
+      `update or ignore keyed set id = ${fresh()} where id = ${at()} and id not in (select keyed_id from child)`,
+    () =>
+      `update named set amount = ${fresh()} where name = (select name from named limit 1 offset ${at() - 1})`,
+    () =>
+      `update or ignore named set name = 'k${fresh()}' where name = (select name from named limit 1 offset ${at() - 1})`,
     () => `delete from named where name = (select name from named limit 1 offset ${at() - 1})`,
     () => `insert into loose values ('what ${at() % 17}', ${at() % 5})`,
     () => `delete from loose where rowid = ${at()}`,

@@ -12,7 +12,6 @@ export interface ProofSource {
   remove(): void
 }
 
-
 export function proofSource(options: {
   readonly rows: number
   readonly ballastMB?: number

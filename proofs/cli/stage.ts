@@ -79,7 +79,10 @@ export class Stage {
     // 4: as it is designed, the plan has a loss that nobody accepted.
     if (code !== 4 && code !== 0) throw new SenseiError('INTERNAL', `plan: ${errors}`)
     const plan = JSON.parse(readFileSync(file, 'utf8')) as {
-      tables: { source: string; columns: { source: string; type: string; conversion: string; unfit: string }[] }[]
+      tables: {
+        source: string
+        columns: { source: string; type: string; conversion: string; unfit: string }[]
+      }[]
     }
     const keyed = plan.tables.find((table) => table.source === 'keyed')
     const amount = keyed?.columns.find((column) => column.source === 'amount')
