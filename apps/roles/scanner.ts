@@ -29,6 +29,12 @@ interface OpenWitness {
   close(): Promise<void>
 }
 
+/**
+ * A witness of the target holds locks on the tables that it read, which whoever empties or alters one of them waits
+ * for. So it is let go soon after its last scan, also while the thread reads the source.
+ */
+const TARGET_IDLE_MS = 500
+
 const urls = workerData as ScannerUrls
 const open = new Map<ScanView['side'], OpenWitness>()
 
@@ -63,7 +69,29 @@ async function release(side: ScanView['side']): Promise<void> {
   await known?.close().catch(() => undefined)
 }
 
-async function scan({ from, table, range, bits }: ScanRequest): Promise<BucketTable> {
+let targetScans = 0
+let targetLeave: NodeJS.Timeout | undefined
+
+async function scan(request: ScanRequest): Promise<BucketTable> {
+  if (request.from.side === 'source') return condense(request)
+  clearTimeout(targetLeave)
+  targetScans += 1
+  try {
+    return await condense(request)
+  } finally {
+    targetScans -= 1
+    if (targetScans === 0) targetLeave = setTimeout(leaveTarget, TARGET_IDLE_MS)
+  }
+}
+
+function leaveTarget(): void {
+  const known = open.get('target')
+  open.delete('target')
+  // A connection that is lost meanwhile holds no lock either.
+  known?.close().catch(() => undefined)
+}
+
+async function condense({ from, table, range, bits }: ScanRequest): Promise<BucketTable> {
   const witness = await witnessOf(from)
   const buckets = new BucketTable(bits)
   const shape = rowShape(table)

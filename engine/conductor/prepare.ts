@@ -27,7 +27,33 @@ export async function prepareTables(load: Load): Promise<Set<string>> {
   } finally {
     await reader.close()
   }
+  await openForPatches(load, stale)
   return stale
+}
+
+/**
+ * Foreign keys around stale tables are dropped before anybody reads the target to compare: a reader's transaction holds
+ * locks that the drop would wait for.
+ */
+async function openForPatches(load: Load, stale: ReadonlySet<string>): Promise<void> {
+  const { cast, plan, run, signal } = load
+  const tables = plan.tables.filter((table) => stale.has(table.source))
+  if (tables.length === 0) return
+  const loader = await patiently(signal, () => cast.target.openLoader(run, 'reconcile'))
+  try {
+    for (const table of tables) {
+      const step = `reconcile ${table.target} ${run.epoch}.begin`
+      const { schema } = plan.target
+      const patch = { table, schema, step, deletes: [], inserts: nothing }
+      await patiently(signal, () => loader.patch(patch))
+    }
+  } finally {
+    await loader.close()
+  }
+}
+
+async function* nothing(): AsyncGenerator<never> {
+  // A patch without rows.
 }
 
 type Fate = 'go on' | 'reconcile' | 'load again'

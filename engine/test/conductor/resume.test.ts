@@ -249,9 +249,9 @@ describe('a lost snapshot', () => {
   )
 
   test(
-    'found at the validation brings the load back to a new one, identities included',
+    'found at the validation brings the load back to a new one: identities, moved unique values, foreign keys',
     async () => {
-      writeSmallShop(source, 300)
+      writeSmallShop(source, 1_300)
       const id = randomUUID()
       const controller = new AbortController()
       const stopped = await house.conduct(ends, {
@@ -267,7 +267,12 @@ describe('a lost snapshot', () => {
         },
       })
       expect([stopped.state, stopped.error?.code]).toEqual(['validating', 'INTERRUPTED'])
-      source.run(`insert into customer (id, name) values (5000, 'late')`)
+      // Every unique value moves on by one row: no patch of some of them alone can be right.
+    source.run(`
+      insert into customer (id, name) values (5000, 'late');
+      update customer set email = 'x' || email;
+      update customer set email = 'mail' || (id % 1300 + 1) || '@example.org' where id <= 1300;
+    `)
       loseSnapshot(id)
       const outcome = await house.conduct(ends, { id, resume: true })
       expect([outcome.verdict, outcome.error]).toEqual(['equivalent', null])
