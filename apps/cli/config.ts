@@ -41,7 +41,7 @@ export const configSchema = z.strictObject({
     .boolean()
     .describe('approve a plan that loses nothing beyond what was accepted')
     .optional(),
-  resume: text.describe('go on with this migration').optional(),
+  resume: z.uuid().describe('go on with this migration').optional(),
   out: text.describe('where `sensei plan` writes the plan').optional(),
   output: z.enum(['text', 'json']).describe('what stdout gets').optional(),
   progress: z.enum(['auto', 'plain', 'none']).describe('progress on stderr').optional(),

@@ -27,6 +27,15 @@ export function boundedCount(flag: keyof typeof BOUNDS): (text: string) => numbe
   }
 }
 
+/** An id that no migration can have is not asked for. */
+export function migrationId(text: string): string {
+  if (/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(text)) return text.toLowerCase()
+  throw new SenseiError(
+    'MIGRATION_NOT_FOUND',
+    `${JSON.stringify(text)} is no id of a migration. They are listed by: sensei migrations list`,
+  )
+}
+
 export const collect = (value: string, previous: readonly string[] = []): string[] => [
   ...previous,
   value,

@@ -131,6 +131,21 @@ test('the machine remembers: list and get', async () => {
   )
 })
 
+test.each(['foo', "'; drop table migration"])(
+  '%s is no migration, and nobody is asked about it',
+  async (word) => {
+    for (const args of [
+      ['migrate', `--resume=${word}`],
+      ['migrations', 'get', word],
+    ]) {
+      expect(await story.json(args)).toMatchObject({
+        exit: 2,
+        error: { code: 'MIGRATION_NOT_FOUND' },
+      })
+    }
+  },
+)
+
 test('a migration that is over is neither retried nor carried again', async () => {
   expect(await story.json(['migrations', 'retry', id], { TARGET })).toMatchObject({
     exit: 4,

@@ -154,7 +154,7 @@ async function requestOf(
         ? first
         : mergeOptions(keptOptions(kept), await acceptedSince(session, kept.id), given),
     plan: flags.plan === undefined ? null : await readPlanFile(flags.plan),
-    actor: `user:${userInfo().username}`,
+    actor: `user:${userName()}`,
     owner: `${hostname()}/${process.pid}`,
   }
 }
@@ -191,4 +191,13 @@ async function givenOptions(flags: MigrateFlags): Promise<Partial<MigrationOptio
     queries,
   }
   return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined))
+}
+
+/** A container may run under a number that has no name. */
+function userName(): string {
+  try {
+    return userInfo().username
+  } catch {
+    return String(process.getuid?.() ?? 'unknown')
+  }
 }

@@ -1,0 +1,101 @@
+/** Into tables that are there already, and without a comparison. */
+import { afterAll, beforeAll, expect, test, vi } from 'vitest'
+import { rowsOf, Story } from '../support/sensei.ts'
+import { makeSqlite } from '../support/tables.ts'
+
+vi.setConfig({ testTimeout: 120_000 })
+
+let story: Story
+
+beforeAll(async () => {
+  story = await Story.open()
+  makeSqlite(
+    story.file('two.sqlite'),
+    `create table city (code text primary key, name text) without rowid;
+     create table visit (at text, code text);
+     insert into city values ('TRN', 'Turin'), ('', null);
+     insert into visit values ('2024-01-01', 'TRN'), ('2024-01-01', 'TRN'), ('2024-02-30', null);
+     create table schema_migrations (version text);
+     insert into schema_migrations values ('1');`,
+  )
+})
+
+afterAll(() => story.close())
+
+const migrate = ['migrate', '--source', 'sqlite:two.sqlite', '--target', 'env:TARGET', '--yes']
+
+test('--append loads into empty tables of one’s own, which stay as they were made; a framework’s own table is left out', async () => {
+  const TARGET = await story.target()
+  await rowsOf(
+    TARGET,
+    `create table city (code text primary key, name text);
+     create table visit (at text, code text);
+     comment on table city is 'mine'`,
+  )
+  const told = await story.json([...migrate, '--append', '--certificate', 'append.json'], {
+    TARGET,
+  })
+  expect(told).toMatchObject({ exit: 0, verdict: 'equivalent' })
+  expect(told.skipped_objects.map(({ name }) => name)).toContain('schema_migrations')
+  expect(
+    await rowsOf(
+      TARGET,
+      "select code, name, obj_description('city'::regclass) as note from city order by code",
+    ),
+  ).toEqual([
+    { code: '', name: null, note: 'mine' },
+    { code: 'TRN', name: 'Turin', note: 'mine' },
+  ])
+})
+
+test.each([
+  ['a column that is missing', 'create table city (code text primary key)', 'name'],
+  [
+    'a column that is extra and must have a value',
+    'create table city (code text primary key, name text, mayor text not null)',
+    'mayor',
+  ],
+])('bad input 59: %s is refused by its name', async (_what, ddl, column) => {
+  const TARGET = await story.target()
+  await rowsOf(TARGET, `${ddl}; create table visit (at text, code text)`)
+  const told = await story.json([...migrate, '--append'], { TARGET })
+  expect(told).toMatchObject({ exit: 4, error: { code: 'TARGET_COLUMNS_DIFFER' } })
+  expect(told.error?.message).toContain(column)
+  expect(await rowsOf(TARGET, 'select from visit')).toEqual([])
+})
+
+test('--no-validate carries only: exit 0, no certificate; verify makes up for it', async () => {
+  const TARGET = await story.target()
+  const told = await story.json([...migrate, '--no-validate', '--schema', 'shop'], { TARGET })
+  expect(told).toMatchObject({
+    exit: 0,
+    status: 'completed',
+    verdict: 'not_validated',
+    certificate: null,
+  })
+  expect(await rowsOf(TARGET, 'select count(*)::int as rows from shop.visit')).toEqual([
+    { rows: 3 },
+  ])
+  const verify = [
+    'verify',
+    '--source',
+    'sqlite:two.sqlite',
+    '--target',
+    'env:TARGET',
+    '--schema',
+    'shop',
+  ]
+  const compared = await story.json(verify, { TARGET })
+  expect(compared).toMatchObject({ exit: 0, verdict: 'equivalent' })
+})
+
+test('--include and --exclude choose tables by name', async () => {
+  const TARGET = await story.target()
+  const told = await story.json([...migrate, '--include', '*it*', '--exclude', 'v*'], { TARGET })
+  expect(told.exit).toBe(0)
+  expect(told.tables.map(({ source }) => source)).toEqual(['city'])
+  const none = await story.json([...migrate, '--include', 'nothing'], {
+    TARGET: await story.target(),
+  })
+  expect(none).toMatchObject({ exit: 2, error: { code: 'USAGE' } })
+})
