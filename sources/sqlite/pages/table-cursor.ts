@@ -38,8 +38,8 @@ export class TableCursor {
   partial = false
 
   /** Serial types and places (from the record's beginning) of the values, in stored order. */
-  readonly types: Float64Array
-  readonly places: Float64Array
+  readonly types: Uint32Array
+  readonly places: Int32Array
   /** How many values the record has: fewer than columns when some were added later. */
   values = 0
 
@@ -63,8 +63,8 @@ export class TableCursor {
     this.#overflow = new PageWindow(file)
     this.#root = root
     this.bytes = this.#tree.bytes
-    this.types = new Float64Array(columns)
-    this.places = new Float64Array(columns)
+    this.types = new Uint32Array(columns)
+    this.places = new Int32Array(columns)
   }
 
   /** Stands before the first row of the range. */

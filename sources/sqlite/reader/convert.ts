@@ -63,6 +63,9 @@ export function directForm(column: ColumnMapping): DirectForm {
       return limits === null ? { kind: 'none' } : { kind: 'decimal', ...limits }
     case 'text':
       return { kind: textWriter(column, type) === plainText ? 'text' : 'none' }
+    case 'json':
+      // PostgreSQL parses it again, by the same grammar, and what it refuses becomes a reject all the same.
+      return { kind: type === 'json' && column.unfit === 'reject' ? 'text' : 'none' }
     case 'bytes':
       return { kind: 'bytes' }
     default:

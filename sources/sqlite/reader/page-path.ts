@@ -252,15 +252,30 @@ function textWriter(other: WriteCell): WriteCell {
   return (value, writer) => {
     const { type, at, bytes } = value
     if (type < SERIAL.text || type % 2 === 0) return other(value, writer)
-    const end = at + ((type - SERIAL.text) >> 1)
-    if (isHostile(bytes, at, end)) return HOSTILE
-    writer.raw(bytes, at, end)
-    return null
+    const length = (type - SERIAL.text) >> 1
+    if (length > BY_HAND_MAX) {
+      if (isHostile(bytes, at, at + length)) return HOSTILE
+      writer.raw(bytes, at, at + length)
+      return null
+    }
+    const field = writer.startText(length)
+    const to = writer.bytes
+    let all = 0
+    let none = 0
+    for (let index = 0; index < length; index += 1) {
+      const byte = bytes[at + index]!
+      to[field + index] = byte
+      all |= byte
+      none |= byte - 1
+    }
+    // A NUL less one is the only negative number.
+    if (none < 0) return HOSTILE
+    return all >= 0x80 && !isUtf8(bytes.subarray(at, at + length)) ? HOSTILE : null
   }
 }
 
 /** Short texts are looked at by hand: a call into the runtime costs more. */
-const BY_HAND_MAX = 64
+const BY_HAND_MAX = 192
 
 /** True for a text that PostgreSQL cannot hold as it is. */
 export function isHostile(bytes: Uint8Array, start: number, end: number): boolean {

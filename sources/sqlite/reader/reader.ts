@@ -353,8 +353,11 @@ class SqliteReader implements SourceReader {
   #evenBounds(table: ReadableTable, rows: number, rowsMax: number): readonly bigint[] | null {
     const [rowid] = table.keys.parts
     if (!table.keys.rowid || rows < rowsMax) return null
-    const statement = this.#prepare(`select min(${rowid}), max(${rowid}) from ${source(table)}`)
-    const [least, greatest] = statement.get() as unknown as [bigint | null, bigint | null]
+    // Both in one SELECT would look at every row.
+    const [least, greatest] = ['min', 'max'].map((end) => {
+      const statement = this.#prepare(`select ${end}(${rowid}) from ${source(table)}`)
+      return (statement.get() as unknown as [bigint | null])[0]
+    }) as [bigint | null, bigint | null]
     if (least === null || greatest === null) return null
     if (greatest - least > BigInt(rows) + BigInt(rows) / GAPS_SHARE_MAX) return null
     const bounds: bigint[] = []

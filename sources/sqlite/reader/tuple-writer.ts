@@ -97,6 +97,15 @@ export class TupleWriter {
     this.append(from, start, end)
   }
 
+  /** A field of this length, whose bytes the caller writes from the place that is returned. */
+  startText(length: number): number {
+    this.reserve(4 + length)
+    this.#int32(length)
+    const field = this.at
+    this.at = field + length
+    return field
+  }
+
   /** Opens a field whose length `endField` will know; room for its bytes is the caller's to reserve. */
   startField(): number {
     this.reserve(PATCH_BYTES)
