@@ -9,7 +9,7 @@ import { makeOrders, makeSqlite } from '../support/tables.ts'
 
 vi.setConfig({ testTimeout: 180_000 })
 
-const ROWS = 20_000
+const ROWS = 10_000
 const CHUNK_ROWS = '100'
 
 let story: Story
