@@ -239,7 +239,10 @@ class Play {
       await this.#untilCopying(target, done)
       if (done.now) return false
       await sleep(this.#random() * 60)
-    } else await sleep(this.#random() * this.#lifeMs * STRIKE_WITHIN)
+    } else {
+      const waited = sleep(this.#random() * this.#lifeMs * STRIKE_WITHIN)
+      await Promise.race([waited, command.ended])
+    }
     if (done.now) return false
     this.#left[victim] -= 1
     if (victim === 'server') await this.#strikeServer()

@@ -26,14 +26,19 @@ export async function followTables(
   const { cast, plan, run, signal } = load
   const open = new Map(plan.tables.map((table) => [table.source, table]))
   const looks = await looker(load)
+  let apartMs = 0
   try {
     while (open.size > 0 && !signal.aborted) {
-      await looks.next()
+      await looks.next(apartMs)
       const tallies = await cast.tasks.byTarget(run.migrationId, 'chunk')
+      apartMs = LOOK_APART_MS
       refuseForgotten(open, tallies)
       const settled = tallies.filter((tally) => tally.waiting === 0 && open.has(tally.target))
       if (settled.length === 0) continue
+      const begun = performance.now()
       const follow = { load, stale, failures, held: await holdingsOf(load) }
+      // The ledger of thousands of tables is not read for each of them.
+      apartMs = Math.max(LOOK_APART_MS, 2 * (performance.now() - begun))
       await eachLimited(settled, FINISHED_AT_ONCE, async (tally) => {
         if (signal.aborted) return
         const table = open.get(tally.target) as TableMapping
@@ -110,7 +115,8 @@ async function noteFailedChunks(load: Load, failures: Failures): Promise<void> {
 }
 
 interface Looks {
-  next(): Promise<void>
+  /** At least so long after the call, at the next ring. */
+  next(apartMs: number): Promise<void>
   stop(): Promise<void>
 }
 
@@ -126,11 +132,9 @@ async function looker({ cast, run, signal }: Load): Promise<Looks> {
   const stop = await cast.doorbell.listen(run.migrationId, ring, LOOK_EVERY_MS)
   const onAbort = (): void => void ring()
   signal.addEventListener('abort', onAbort)
-  let first = true
   return {
-    next: async () => {
-      if (!first) await pause(LOOK_APART_MS, signal)
-      first = false
+    next: async (apartMs) => {
+      if (apartMs > 0) await pause(apartMs, signal)
       if (!rung && !signal.aborted) await new Promise<void>((resolve) => (wake = resolve))
       rung = false
     },

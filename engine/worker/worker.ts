@@ -31,6 +31,8 @@ const RETRY_MS = 1_000
 /** Chunks claimed at once: more where they are small, so that claiming costs less than carrying. */
 const CLAIM_MAX = 32
 const CLAIM_MS_WANTED = 100
+/** Workers died over these: what is claimed along with them would use up its attempts too. */
+const SUSPECT_ATTEMPTS = 3
 
 /** These end the worker: what it holds is somebody else's, or it cannot say what it did. */
 const ENDING: readonly string[] = ['FENCED', 'CONTROL_UNREACHABLE', 'SNAPSHOT_LOST']
@@ -50,12 +52,16 @@ export async function work(tools: WorkerTools, dismissed: AbortSignal): Promise<
       }
       const begun = performance.now()
       await carryAll(tools, tables, tasks, dismissed)
-      const quick = performance.now() - begun < CLAIM_MS_WANTED
-      limit = quick ? Math.min(limit * 2, CLAIM_MAX) : Math.max(1, Math.floor(limit / 2))
+      limit = nextLimit(limit, tasks, performance.now() - begun)
     }
   } finally {
     await bell.stop()
   }
+}
+
+function nextLimit(limit: number, tasks: readonly LeasedTask[], ms: number): number {
+  if (tasks.some((task) => task.attempt > SUSPECT_ATTEMPTS)) return 1
+  return ms < CLAIM_MS_WANTED ? Math.min(limit * 2, CLAIM_MAX) : Math.max(1, Math.floor(limit / 2))
 }
 
 function claim(tools: WorkerTools, limit: number): Promise<readonly LeasedTask[]> {

@@ -24,7 +24,9 @@ test(`bad input 65: ${TABLES} small tables are carried, each with its rows`, asy
     expect(outcome.tables.every((table) => table.rowsTarget === 2)).toBe(true)
     const client = new Client({ connectionString: database.url })
     await client.connect()
-    const { rows } = await client.query(`select count(*)::integer as n from pg_tables where schemaname = 'public'`)
+    const { rows } = await client.query(
+      `select count(*)::integer as n from pg_tables where schemaname = 'public'`,
+    )
     await client.end()
     expect(rows).toEqual([{ n: TABLES }])
     console.info(`${(TABLES / seconds).toFixed(1)} tables a second`)

@@ -268,7 +268,7 @@ describe('a lost snapshot', () => {
       })
       expect([stopped.state, stopped.error?.code]).toEqual(['validating', 'INTERRUPTED'])
       // Every unique value moves on by one row: no patch of some of them alone can be right.
-    source.run(`
+      source.run(`
       insert into customer (id, name) values (5000, 'late');
       update customer set email = 'x' || email;
       update customer set email = 'mail' || (id % 1300 + 1) || '@example.org' where id <= 1300;
