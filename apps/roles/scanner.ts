@@ -53,7 +53,10 @@ async function perform(task: ScannerTask): Promise<void> {
   try {
     const { bits, counts, sums, rows, rejected } = await scan(task)
     const stored = { bits, counts, sums, rows, rejected } as StoredBuckets
-    parentPort?.postMessage({ buckets: stored } satisfies ScanAnswer, [stored.counts.buffer, stored.sums.buffer])
+    parentPort?.postMessage({ buckets: stored } satisfies ScanAnswer, [
+      stored.counts.buffer,
+      stored.sums.buffer,
+    ])
   } catch (error) {
     // Its transaction may be of no use any more.
     await release(task.from.side)
@@ -103,7 +106,8 @@ async function condense({ from, table, range, bits }: ScanRequest): Promise<Buck
 }
 
 async function witnessOf(from: ScanView): Promise<Witness> {
-  const name = from.side === 'source' ? from.snapshot.name : `${from.view.schema} ${from.view.snapshot}`
+  const name =
+    from.side === 'source' ? from.snapshot.name : `${from.view.schema} ${from.view.snapshot}`
   const known = open.get(from.side)
   if (known?.name === name) return known.witness
   await release(from.side)
