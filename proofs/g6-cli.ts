@@ -28,6 +28,8 @@ export interface Kills {
 export interface Options extends Kills {
   readonly seed: number
   readonly repository?: string
+  /** Told after each migration. */
+  readonly say?: (text: string) => void
 }
 
 interface Result {
@@ -79,7 +81,7 @@ async function act(options: Options, kills: Kills, ballastMB?: number): Promise<
   const repository = options.repository ?? shippedRepository
   const stage = await Stage.set({ repository, rows: ROWS, ...(ballastMB && { ballastMB }) })
   try {
-    return await new Play(stage, options.seed).perform(kills)
+    return await new Play(stage, options).perform(kills)
   } finally {
     await stage.close()
   }
@@ -89,6 +91,7 @@ class Play {
   readonly #stage: Stage
   readonly #random: Random
   readonly #seed: number
+  readonly #say: (text: string) => void
   readonly #left: { process: number; server: number; copy: number }
   readonly #counts = { command: 0, worker: 0, target: 0, control: 0, copy: 0 }
   readonly #failures: string[] = []
@@ -97,9 +100,10 @@ class Play {
   #plan = ''
   #lifeMs = 0
 
-  constructor(stage: Stage, seed: number) {
+  constructor(stage: Stage, { seed, say }: Options) {
     this.#stage = stage
     this.#seed = seed
+    this.#say = say ?? (() => undefined)
     this.#random = randomFrom(seed)
     this.#left = { process: 0, server: 0, copy: 0 }
   }
@@ -111,7 +115,10 @@ class Play {
       copy: kills.copies,
     })
     const expected = await this.#undisturbed()
-    while (this.#next() !== null && this.#failures.length === 0) await this.#migrate(expected)
+    while (this.#next() !== null && this.#failures.length === 0) {
+      await this.#migrate(expected)
+      this.#say(`migration ${this.#migrations}: ${JSON.stringify(this.#counts)}`)
+    }
     const { command, worker, target, control, copy } = this.#counts
     return {
       seed: this.#seed,
@@ -328,7 +335,8 @@ async function main(): Promise<void> {
   const tenth = Math.ceil(processes / 10)
   process.stdout.write(`G6, the CLI: ${processes} kills, ${tenth} and ${tenth}, seed ${seed}\n`)
   const startedAt = performance.now()
-  const result = await run({ seed, processes, servers: tenth, copies: tenth })
+  const say = (text: string): void => void process.stdout.write(`${text}\n`)
+  const result = await run({ seed, processes, servers: tenth, copies: tenth, say })
   const without = await control({ seed, processes: 100, servers: 0, copies: 0 })
   const wrong = [...result.failures]
   if (without.failures.length === 0) wrong.push('nothing was doubled without the mechanism')
