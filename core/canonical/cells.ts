@@ -50,8 +50,7 @@ export class CellBuffer {
 
   cell(tag: number, payload: Uint8Array): void {
     this.header(tag, payload.length)
-    this.bytes.set(payload, this.length)
-    this.length += payload.length
+    this.#append(payload, 0, payload.length)
   }
 
   /** For payloads that are ASCII by definition. */
@@ -64,12 +63,23 @@ export class CellBuffer {
     this.cell(tag, Buffer.from(payload, 'utf8'))
   }
 
-  /** Appends complete cells. */
-  cells(bytes: Uint8Array): void {
-    if (bytes.length === 0) return
-    this.reserve(bytes.length)
-    this.bytes.set(bytes, this.length)
-    this.length += bytes.length
+  /** Appends complete cells: source[from, to). */
+  cells(source: Uint8Array, from = 0, to = source.length): void {
+    if (from === to) return
+    this.reserve(to - from)
+    this.#append(source, from, to)
+  }
+
+  #append(source: Uint8Array, from: number, to: number): void {
+    const bytes = this.bytes
+    let length = this.length
+    // A few bytes are copied faster than a view of them is made.
+    if (to - from < 64) for (let at = from; at < to; at += 1) bytes[length++] = source[at] as number
+    else {
+      bytes.set(source.subarray(from, to), length)
+      length += to - from
+    }
+    this.length = length
   }
 
   /** The bytes written so far; valid until the buffer is written again. */

@@ -5,7 +5,9 @@
  * (walk.ts) finishes it with the exact converter:
  *
  *     1 LENGTH ':' DIGITS      an INTEGER                  4 LENGTH ':' BYTES    a BLOB
- *     3 LENGTH ':' BYTES       a TEXT                      q TEXT ','            a REAL that its 15-digit text spells
+ *     3 LENGTH ':' BYTES       a TEXT                      k DIGITS ','          an INTEGER that fits, for tag `i`
+ *     q TEXT ','               a REAL that its 15-digit text spells
+ *     e DIGITS ','             a REAL that is this integer over a power of ten (scaleOf)
  *     2, 5, 6                  a REAL, TEXT, BLOB which is the row's next extra result column
  *     !                        unfit                       ?                     not in this mode: read the rows one by one
  */
@@ -79,9 +81,23 @@ function realCell(column: ColumnMapping, c: string, mode: Mode): string {
   if (mode !== 'grouped') return `'2'`
   const spelled = `abs(${c}) < 1e15 and abs(${c}) >= 1e-4 and length(${c}) <= 16 and cast(cast(${c} as text) as real) = ${c}`
   // The text of a zero does not show its sign; only the conversions that keep it need to look.
-  const zero = ['decimal', 'integer'].includes(column.conversion) ? '' : ` and atan2(${c}, -1.0) > 0`
-  return `case when ${spelled} or (${c} = 0.0${zero}) then 'q'||${c}||',' else '?' end`
+  const signed = !['decimal', 'integer'].includes(column.conversion)
+  const power = `1${'0'.repeat(scaleOf(column))}.0`
+  const scaled = `cast(round(${c} * ${power}) as integer)`
+  const exact = `abs(${c}) < 1e11 and ${scaled} / ${power} = ${c}${signed ? ` and (${c} <> 0.0 or atan2(${c}, -1.0) > 0)` : ''}`
+  return `case when ${exact} then 'e'||${scaled}||',' when ${spelled} then 'q'||${c}||',' else '?' end`
 }
+
+/**
+ * Decimals after the point that a REAL is tried with first: integers are written faster than doubles. An integer below
+ * 2^53 over such a power of ten is the double nearest to that decimal, and its shortest spelling is no longer one.
+ */
+export function scaleOf(column: ColumnMapping): number {
+  const scale = canonicalType(column.type)?.scale ?? null
+  return scale !== null && scale >= 0 && scale <= SCALE ? scale : SCALE
+}
+
+const SCALE = 4
 
 interface Finished {
   readonly storage: 'integer' | 'text' | 'blob'
@@ -113,7 +129,7 @@ function finishedCell(column: ColumnMapping, c: string): Finished | null {
 const payload = (tag: string, c: string): string => `'${tag}'||octet_length(${c})||':'||${c}`
 
 function integerCell(name: string, c: string): string {
-  const cell = `'i'||length(${c})||':'||${c}`
+  const cell = `'k'||${c}||','`
   if (name === 'int8') return cell
   const [low, high] = name === 'int2' ? [-32768, 32767] : name === 'int4' ? [-2147483648, 2147483647] : [0, 4294967295]
   return `case when ${c} between ${low} and ${high} then ${cell} else '!' end`

@@ -7,7 +7,7 @@ import { type CanonicalType, canonicalType, isComparable } from '@sensei/core/ca
 import { SenseiError } from '@sensei/core/errors'
 import type { ColumnMapping, Conversion } from '@sensei/core/plan'
 import type { TextFormat } from '@sensei/core/survey'
-import { type Decimal, decimalOfDouble, decimalOfNumber, fitted, spell, spelledDecimal, textOfReal } from './decimals.ts'
+import { type Decimal, decimalOfDouble, decimalOfNumber, fitted, scaledDecimal, spell, spelledDecimal, textOfReal } from './decimals.ts'
 import { isJson, jsonbOf } from './json.ts'
 import { instantOf, isIsoDate, isIsoTimestamp, readMoment, readTime, spellDate, spellTime } from './moments.ts'
 import { isStorable, replaceInvalid, withoutNul } from './utf.ts'
@@ -18,6 +18,8 @@ export interface Converter {
   real(out: CellBuffer, value: number): boolean
   /** The same REAL as SQLite spells it, without an exponent; null where the double itself is needed. */
   spelled?(out: CellBuffer, digits: Uint8Array): boolean | null
+  /** A REAL that is `units` over 10^scale; null where the double itself is needed. */
+  scaled?(out: CellBuffer, units: number, scale: number): boolean | null
   text(out: CellBuffer, bytes: Uint8Array): boolean
   blob(out: CellBuffer, bytes: Uint8Array): boolean
 }
@@ -153,6 +155,7 @@ function decimalConverter(type: CanonicalType, mayRound: boolean): Converter {
       return type.size === null && ascii(out, 'd', value > 0 ? 'Infinity' : '-Infinity')
     },
     spelled: (out, digits) => spelledDecimal(out, digits, type),
+    scaled: (out, units, scale) => scaledDecimal(out, units, scale, type),
     text: (out, bytes) => {
       const text = latin1Text(bytes)
       const value = /^-?\d+(\.\d+)?$/.test(text) ? decimalOfNumber(text) : null

@@ -95,3 +95,39 @@ export function spelledDecimal(out: CellBuffer, digits: Uint8Array, type: Canoni
   out.cell(TAG, digits.subarray(0, end))
   return true
 }
+
+/** Writes the cell of `units` over 10^scale. Null where it has to be rounded. */
+export function scaledDecimal(out: CellBuffer, units: number, scale: number, type: CanonicalType): boolean | null {
+  const size = Math.abs(units)
+  const whole = Math.floor(size / 10 ** scale)
+  let fraction = size - whole * 10 ** scale
+  let places = fraction === 0 ? 0 : scale
+  while (places > 0 && fraction % 10 === 0) {
+    fraction /= 10
+    places -= 1
+  }
+  let width = 1
+  for (let bound = 10; whole >= bound; bound *= 10) width += 1
+  if (type.size !== null) {
+    const most = type.scale ?? 0
+    if (places > most || (whole > 0 && width > type.size - most)) return null
+  }
+  out.header(TAG, (units < 0 ? 1 : 0) + width + (places > 0 ? places + 1 : 0))
+  if (units < 0) out.bytes[out.length++] = MINUS
+  putDigits(out, whole, width)
+  if (places > 0) {
+    out.bytes[out.length++] = POINT
+    putDigits(out, fraction, places)
+  }
+  return true
+}
+
+function putDigits(out: CellBuffer, value: number, width: number): void {
+  let rest = value
+  for (let at = out.length + width - 1; at >= out.length; at -= 1) {
+    const tenth = Math.floor(rest / 10)
+    out.bytes[at] = ZERO + rest - tenth * 10
+    rest = tenth
+  }
+  out.length += width
+}

@@ -1,13 +1,17 @@
 /** Walks over the cells that SQLite wrote (columns.ts), finishes the unfinished ones and leaves out the rejected rows. */
 import { CellBuffer, cellEnd } from '@sensei/core/canonical/cells'
 import type { ColumnMapping } from '@sensei/core/plan'
+import { scaleOf } from './columns.ts'
 import { type Converter, converterOf } from './convert.ts'
 import { utf8OfUtf16 } from './utf.ts'
 
 const BUFFER_BYTES = 1024 * 1024
 const COLON = 0x3a
 const COMMA = 0x2c
-const CODES = { null: 0x6e, unfit: 0x21, notHere: 0x3f, spelled: 0x71, integer: 0x31, real: 0x32, text: 0x33, blob: 0x34, extraText: 0x35, extraBlob: 0x36 } as const
+const MINUS = 0x2d
+const ZERO = 0x30
+const WHOLE = 'i'.charCodeAt(0)
+const CODES = { null: 0x6e, unfit: 0x21, notHere: 0x3f, spelled: 0x71, scaled: 0x65, whole: 0x6b, integer: 0x31, real: 0x32, text: 0x33, blob: 0x34, extraText: 0x35, extraBlob: 0x36 } as const
 
 export type ExtraValue = bigint | number | Uint8Array | null
 
@@ -16,6 +20,7 @@ interface WalkedColumn {
   readonly nullable: boolean
   /** Place of its extra value, -1 where it has none. */
   readonly extra: number
+  readonly scale: number
 }
 
 export interface Walked {
@@ -41,6 +46,7 @@ export class Walk {
       converter: converterOf(column),
       nullable: column.unfit === 'null',
       extra: extras[place] === true ? next++ : -1,
+      scale: scaleOf(column),
     }))
     this.#utf16 = encoding.startsWith('UTF-16') ? { bigEndian: encoding === 'UTF-16be' } : null
   }
@@ -100,18 +106,19 @@ export class Walk {
       for (const column of this.#columns) {
         const code = bytes[at] as number
         if (code === CODES.notHere) return false
-        if (code >= 0x40 && code !== CODES.spelled) {
+        if (code >= 0x40 && code !== CODES.whole && code !== CODES.scaled && code !== CODES.spelled) {
           at = code === CODES.null ? at + 1 : cellEnd(bytes, at)
           continue
         }
         if (rowOut < 0) {
-          out.cells(bytes.subarray(span, rowAt))
+          out.cells(bytes, span, rowAt)
           rowOut = out.length
           span = rowAt
         }
-        out.cells(bytes.subarray(span, at))
+        out.cells(bytes, span, at)
         const end = unfinishedEnd(bytes, at, code)
-        if (!this.#finish(column, bytes.subarray(at, end), extras[column.extra])) {
+        const fit = code === CODES.whole ? putWhole(out, bytes, at + 1, end - 1) : this.#finish(column, bytes.subarray(at, end), extras[column.extra])
+        if (!fit) {
           if (column.nullable) out.null()
           else rejected = true
         }
@@ -125,16 +132,18 @@ export class Walk {
       } else this.#rows += 1
     }
     if (span === 0 && out.length === 0) this.#whole = bytes
-    else out.cells(bytes.subarray(span))
+    else out.cells(bytes, span)
     return true
   }
 
-  #finish({ converter }: WalkedColumn, cell: Buffer, extra: ExtraValue | undefined): boolean {
+  #finish({ converter, scale }: WalkedColumn, cell: Buffer, extra: ExtraValue | undefined): boolean {
     const payload = (): Buffer => cell.subarray(cell.indexOf(COLON) + 1)
     const out = this.#out
     switch (cell[0]) {
       case CODES.spelled:
         return converter.spelled?.(out, cell.subarray(1, -1)) ?? converter.real(out, Number(cell.toString('latin1', 1, cell.length - 1)))
+      case CODES.scaled:
+        return converter.scaled?.(out, wholeOf(cell), scale) ?? converter.real(out, wholeOf(cell) / 10 ** scale)
       case CODES.integer:
         return converter.integer(out, BigInt(payload().toString('latin1')))
       case CODES.real:
@@ -157,8 +166,26 @@ export class Walk {
   }
 }
 
+function putWhole(out: CellBuffer, bytes: Buffer, from: number, to: number): boolean {
+  out.header(WHOLE, to - from)
+  for (let at = from; at < to; at += 1) out.bytes[out.length++] = bytes[at] as number
+  return true
+}
+
+/** `e-1250,`: at most 15 digits. */
+function wholeOf(cell: Buffer): number {
+  const negative = cell[1] === MINUS
+  let value = 0
+  for (let at = negative ? 2 : 1; at < cell.length - 1; at += 1) value = value * 10 + (cell[at] as number) - ZERO
+  return negative ? -value : value
+}
+
 function unfinishedEnd(bytes: Buffer, at: number, code: number): number {
-  if (code === CODES.spelled) return bytes.indexOf(COMMA, at) + 1
+  if (code === CODES.whole || code === CODES.scaled || code === CODES.spelled) {
+    let end = at + 1
+    while (bytes[end] !== COMMA) end += 1
+    return end + 1
+  }
   const inline = code === CODES.integer || code === CODES.text || code === CODES.blob
   return inline ? cellEnd(bytes, at) : at + 1
 }
