@@ -97,7 +97,7 @@ function tablesFailed(life: Life): SenseiError {
   const names = life.failures.map((failure) => failure.table).join(', ')
   return new SenseiError(
     first?.code === 'TOO_MANY_REJECTS' ? 'TOO_MANY_REJECTS' : 'TABLE_FAILED',
-    `${life.failures.length} of the tables failed: ${names}. The others are complete. Mend the cause, then: sensei migrations retry ${life.id}`,
+    `${life.failures.length} of the tables failed: ${names}. The others are complete. The first one: ${first?.message} Mend the cause, then: sensei migrations retry ${life.id}`,
     { details: { failures: life.failures } },
   )
 }
