@@ -212,7 +212,9 @@ describe('the target PostgreSQL', () => {
         writeSmallShop(source, 2_000)
         const targetUrl = urlOf(own, 'postgres')
         let killed: Promise<void> = Promise.resolve()
-        const progress = afterReceipts(5, () => (killed = kill()))
+        const progress = afterReceipts(5, () => {
+          killed = kill()
+        })
         const outcome = await house.conduct(
           { ...ends, targetUrl },
           { progress, options: { chunkRows: 25 } },
