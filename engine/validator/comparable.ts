@@ -30,6 +30,12 @@ export function comparable(plan: Plan): Comparable {
     const key = table.key?.every((name) => columns.some((column) => column.target === name)) === true ? table.key : null
     return [{ ...table, columns, key }]
   })
+  if (plan.append) {
+    left.push({
+      what: 'keys, constraints, indexes and defaults of the tables',
+      reason: 'the tables were there before (--append), and their rules are their owner’s',
+    })
+  }
   for (const object of plan.skipped) {
     left.push({ what: `${object.kind} ${object.table === null ? '' : `${object.table}.`}${object.name}`, reason: object.reason })
   }

@@ -48,6 +48,21 @@ test('--append loads into empty tables of one’s own, which stay as they were m
   ])
 })
 
+test('--append takes tables as their owner made them: a key without identity, a default of its own', async () => {
+  const TARGET = await story.target()
+  makeSqlite(
+    story.file('ids.sqlite'),
+    "create table person (id integer primary key, name text); insert into person values (7, 'Ada')",
+  )
+  await rowsOf(TARGET, "create table person (id bigint primary key, name text not null default 'nobody')")
+  const told = await story.json(
+    ['migrate', '--source', 'sqlite:ids.sqlite', '--target', 'env:TARGET', '--yes', '--append'],
+    { TARGET },
+  )
+  expect(told).toMatchObject({ exit: 0, verdict: 'equivalent' })
+  expect(told.not_checked.map(({ what }) => what)).toContain('keys, constraints, indexes and defaults of the tables')
+})
+
 test.each([
   ['a column that is missing', 'create table city (code text primary key)', 'name'],
   [

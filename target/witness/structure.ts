@@ -19,9 +19,13 @@ export async function compareStructure(client: ClientBase, schema: string, plan:
       report(table.target, 'table', 'is missing')
       continue
     }
-    await compareColumns(client, schema, { table, actual, report })
-    // A table that was there before keeps the keys and indexes that it had.
-    if (!plan.append) await compareConstraints(client, { table, actual, report })
+    const pair = { table, actual, report }
+    // A table that was there before keeps the rules that its owner gave it.
+    if (plan.append) await compareAppended(client, schema, pair)
+    else {
+      await compareColumns(client, schema, pair)
+      await compareConstraints(client, pair)
+    }
   }
   return findings
 }
@@ -50,6 +54,20 @@ async function compareColumns(client: ClientBase, schema: string, { table, actua
     await compareIdentity(client, quoteQualified(schema, table.target), { column, is, object, report })
   }
   for (const extra of found.keys()) report(`${table.target}.${extra}`, 'column', 'is not in the plan')
+}
+
+/** Of a table that was there before: the columns that were loaded, and that the next key it gives is a free one. */
+async function compareAppended(client: ClientBase, schema: string, { table, actual, report }: Pair): Promise<void> {
+  const found = new Map(actual.columns.map((column) => [column.name, column]))
+  for (const column of table.columns) {
+    const object = `${table.target}.${column.target}`
+    const is = found.get(column.target)
+    if (is === undefined) report(object, 'column', 'is missing')
+    else if (!sameType(column.type, is.type)) report(object, 'column', `is ${is.type}, not ${column.type}`)
+    else if (is.identity !== '') {
+      await compareIdentity(client, quoteQualified(schema, table.target), { column, is, object, report })
+    }
+  }
 }
 
 function sameType(planned: string, is: string): boolean {
@@ -111,7 +129,7 @@ async function compareIdentity(client: ClientBase, table: string, { column, is, 
   const sequence = rows[0]?.sequence
   if (sequence === undefined) return
   const state = await client.query<{ next: string }>(
-    `select case when is_called then last_value + 1 else last_value end as next from ${sequence}`,
+    `select case when is_called then last_value::numeric + 1 else last_value end as next from ${sequence}`,
   )
   const next = BigInt(state.rows[0]?.next ?? '0')
   if (next < BigInt(column.identity.next)) report(object, 'identity', `would give ${next} next, not ${column.identity.next}`)
