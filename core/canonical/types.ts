@@ -62,7 +62,8 @@ const SPELLINGS: Readonly<Record<string, string>> = {
 
 /** The tag of a type by its name in pg_type; enums are told by `pg_type.typtype`. */
 export function tagOf(name: string, isEnum: boolean): Tag {
-  return isEnum ? 't' : (TAGS[name] ?? 'p')
+  if (isEnum) return 't'
+  return (Object.hasOwn(TAGS, name) ? TAGS[name] : undefined) ?? 'p'
 }
 
 /** Reads a type as DDL spells it; null for one whose values only PostgreSQL itself can spell. */

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import { BucketTable, bucketBits, keyHash } from '../../canonical/buckets.ts'
 import { CellBuffer, cellsEnd, parseRow, showCell } from '../../canonical/cells.ts'
-import { canonicalType } from '../../canonical/types.ts'
+import { canonicalType, tagOf } from '../../canonical/types.ts'
 
 interface Vectors {
   keys: { key: string; hash: number }[]
@@ -100,3 +100,11 @@ test('a type has its tag however it is spelled', () => {
   expect(spelled('inet')).toBeNull()
   expect(spelled('constructor')).toBeNull()
 })
+
+test.each(['constructor', 'toString', '__proto__', 'citext'])(
+  'a type of a user that is named %s has the tag of every unknown type',
+  (name) => {
+    expect(tagOf(name, false)).toBe('p')
+    expect(tagOf(name, true)).toBe('t')
+  },
+)
