@@ -33,7 +33,6 @@ export interface EventPayloads {
 }
 
 export type EventName = 'created' | Transition
-export type EventType = `migration.${EventName}`
 
 export interface EventOf<N extends EventName> {
   readonly id: string

@@ -174,8 +174,6 @@ export interface Position {
   readonly failedIn: Phase | null
 }
 
-export const BIRTH: Position = { state: 'pending', failedIn: null }
-
 /** The place after the event, or null when the lifecycle refuses it there. */
 export function advance(at: Position, event: Transition): Position | null {
   const next = LIFECYCLE[at.state][event]

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { describe, expect, test } from 'vitest'
-import { inclusionProof, leafHash, merkleRoot, provesInclusion } from '../merkle.ts'
+import { leafHash, merkleRoot } from '../merkle.ts'
 
 const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex')
 
@@ -73,47 +73,5 @@ describe('the root', () => {
     const [left, right] = leavesOf(2) as [Buffer, Buffer]
     const forged = Buffer.concat([leafHash(left), leafHash(right)])
     expect(hex(merkleRoot([forged]))).not.toBe(hex(merkleRoot([left, right])))
-  })
-})
-
-describe('an inclusion proof', () => {
-  test('leads every leaf to the root, in trees of every size up to 40', () => {
-    for (let size = 1; size <= 40; size += 1) {
-      const leaves = leavesOf(size)
-      const root = rootByDefinition(leaves)
-      for (const [index, leaf] of leaves.entries()) {
-        const proof = inclusionProof(leaves, index)
-        expect(provesInclusion(leaf, proof, root), `leaf ${index} of ${size}`).toBe(true)
-      }
-    }
-  })
-
-  test('fails for another leaf, place, size, root, and for a path that is longer, shorter or changed', () => {
-    for (const size of [1, 2, 3, 6, 7, 8, 11]) {
-      const leaves = leavesOf(size)
-      const root = merkleRoot(leaves)
-      for (const [index, leaf] of leaves.entries()) {
-        const proof = inclusionProof(leaves, index)
-        const at = `leaf ${index} of ${size}`
-        const refused = (changed: Partial<typeof proof>): void =>
-          expect(provesInclusion(leaf, { ...proof, ...changed }, root), at).toBe(false)
-        expect(provesInclusion(Buffer.from('other'), proof, root), at).toBe(false)
-        expect(provesInclusion(leaf, proof, leafHash(root)), at).toBe(false)
-        for (let other = -1; other <= size; other += 1)
-          if (other !== index) refused({ index: other })
-        refused({ path: [...proof.path, leafHash(leaf)] })
-        if (size > 1) refused({ path: proof.path.slice(1) })
-        if (size > 1) refused({ path: proof.path.slice(0, -1) })
-        for (const step of proof.path.keys()) {
-          refused({ path: proof.path.toSpliced(step, 1, leafHash(leaf)) })
-        }
-      }
-    }
-  })
-
-  test('does not exist for a place outside the tree', () => {
-    for (const index of [-1, 3, 0.5, Number.NaN]) {
-      expect(() => inclusionProof(leavesOf(3), index)).toThrow(RangeError)
-    }
   })
 })
