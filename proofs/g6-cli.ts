@@ -59,6 +59,10 @@ const BALLAST_MB = 40
 const KILLS_A_MIGRATION_MAX = 60
 /** Of an undisturbed run's length. */
 const STRIKE_WITHIN = 0.7
+/** How many of the kills among processes are meant for workers; those come soon after one is there. */
+const WORKER_SHARE = 0.7
+const WORK_MS = 900
+const COPY_MS = 60
 const HANG_MS = 240_000
 
 type Victim = 'process' | 'server' | 'copy'
@@ -242,31 +246,25 @@ class Play {
   async #strike(victim: Victim, command: CliRun, target: string): Promise<boolean> {
     const done = { now: false }
     void command.ended.then(() => (done.now = true))
-    if (victim === 'copy') {
-      await this.#untilCopying(target, done)
-      if (done.now) return false
-      await sleep(this.#random() * 60)
-    } else {
-      const waited = sleep(this.#random() * this.#lifeMs * STRIKE_WITHIN)
-      await Promise.race([waited, command.ended])
-    }
+    const pid = command.process.pid as number
+    const worker = victim === 'process' && this.#random() < WORKER_SHARE
+    if (victim === 'copy') await this.#untilCopying(target, done)
+    if (worker) await untilWorking(pid, done)
+    const withinMs = victim === 'copy' ? COPY_MS : worker ? WORK_MS : this.#lifeMs * STRIKE_WITHIN
+    await Promise.race([sleep(this.#random() * withinMs), command.ended])
     if (done.now) return false
     this.#left[victim] -= 1
     if (victim === 'server') await this.#strikeServer()
-    else this.#strikeProcess(victim, command.process.pid as number)
+    else this.#strikeProcess(victim, pid, worker)
     return true
   }
 
-  #strikeProcess(victim: Victim, pid: number): void {
-    const workers = workersOf(pid)
-    const worker = workers[Math.floor(this.#random() * workers.length * 2)]
-    if (victim === 'process' && worker !== undefined) {
-      this.#counts.worker += 1
-      kill(worker)
-      return
-    }
-    this.#counts[victim === 'copy' ? 'copy' : 'command'] += 1
-    kill(pid)
+  #strikeProcess(victim: Victim, pid: number, worker: boolean): void {
+    const workers = worker ? workersOf(pid) : []
+    const hand = workers[Math.floor(this.#random() * workers.length)]
+    if (hand !== undefined) this.#counts.worker += 1
+    else this.#counts[victim === 'copy' ? 'copy' : 'command'] += 1
+    kill(hand ?? pid)
   }
 
   async #strikeServer(): Promise<void> {
@@ -298,6 +296,11 @@ class Play {
       await sleep(2)
     }
   }
+}
+
+/** Until the command has workers. */
+async function untilWorking(pid: number, done: { readonly now: boolean }): Promise<void> {
+  while (!done.now && workersOf(pid).length === 0) await sleep(10)
 }
 
 function childrenOf(pid: number): number[] {
