@@ -51,7 +51,7 @@ export async function conduct(
     await letGoOfSnapshot(life)
     return await outcomeOf(life, null)
   } catch (thrown) {
-    const error = inOurWords(thrown, life)
+    const error = inOurWords(thrown, life.id, signal)
     await settle(life, error)
     return await outcomeOf(life, error)
   } finally {
@@ -82,13 +82,16 @@ async function walk(life: Life): Promise<void> {
   }
 }
 
-/** What an aborted signal threw is an interruption; what nobody knows is thrown as it is. */
-function inOurWords(error: unknown, life: Life): SenseiError {
+/**
+ * What an aborted signal threw is an interruption; what nobody knows is thrown as it is. `signal` is the caller's: the
+ * one of the life is aborted after any error, so by that one a fault would pass for an interruption.
+ */
+function inOurWords(error: unknown, id: string, signal: AbortSignal): SenseiError {
   if (isSenseiError(error)) return error
-  if (!life.signal.aborted) throw error
+  if (!signal.aborted) throw error
   return new SenseiError(
     'INTERRUPTED',
-    `Stopped; nothing is lost. Go on with: sensei migrate --resume ${life.id}`,
+    `Stopped; nothing is lost. Go on with: sensei migrate --resume ${id}`,
     { cause: error },
   )
 }

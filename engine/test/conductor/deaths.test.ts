@@ -118,6 +118,20 @@ describe('workers', () => {
   )
 })
 
+test(
+  'a fault of ours is thrown as it is, not called an interruption',
+  async () => {
+    writeSmallShop(source, 100)
+    const fault = new TypeError('a fault of ours')
+    const report: Progress['report'] = ({ phase }) => {
+      if (phase === 'certify') throw fault
+    }
+    const progress: Progress = { report, follow: () => () => undefined }
+    await expect(house.conduct(ends, { progress })).rejects.toBe(fault)
+  },
+  LONG_MS,
+)
+
 describe('another conductor', () => {
   test(
     'that is alive is named',
