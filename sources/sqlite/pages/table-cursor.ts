@@ -15,6 +15,10 @@ const DEPTH_MAX = 40
 /** A row of at most this size is put together in memory when it spills; of a larger one only what is asked for. */
 const ASSEMBLED_BYTES_MAX = 64 * 1024
 
+export interface CursorOptions {
+  readonly assembledBytesMax?: number
+}
+
 /** Exact: a bigint beyond 2^53. */
 export type Rowid = number | bigint
 
@@ -47,6 +51,7 @@ export class TableCursor {
   readonly #tree: PageWindow
   readonly #overflow: PageWindow
   readonly #root: number
+  readonly #assembledBytesMax: number
   #through: Rowid | null = null
   #levels: Level[] = []
   #page = 0
@@ -57,8 +62,9 @@ export class TableCursor {
   #localAt = 0
   #firstOverflow = 0
 
-  constructor(file: PageFile, root: number, columns: number) {
+  constructor(file: PageFile, root: number, columns: number, options: CursorOptions = {}) {
     this.#file = file
+    this.#assembledBytesMax = options.assembledBytesMax ?? ASSEMBLED_BYTES_MAX
     this.#tree = new PageWindow(file)
     this.#overflow = new PageWindow(file)
     this.#root = root
@@ -192,7 +198,7 @@ export class TableCursor {
     const filled = least + ((size - least) % (usableBytes - 4))
     this.#local = filled <= usableBytes - 35 ? filled : least
     this.#firstOverflow = this.#tree.bytes.readUInt32BE(start + this.#local)
-    if (size > ASSEMBLED_BYTES_MAX && varint(this.#tree.bytes, start) <= this.#local) {
+    if (size > this.#assembledBytesMax && varint(this.#tree.bytes, start) <= this.#local) {
       this.bytes = this.#tree.bytes
       this.record = start
       this.partial = true

@@ -284,10 +284,16 @@ export function isHostile(bytes: Uint8Array, start: number, end: number): boolea
     return text.includes(0) || !isUtf8(text)
   }
   let all = 0
-  for (let at = start; at < end; at += 1) {
-    const byte = bytes[at]!
-    if (byte === 0) return true
-    all |= byte
+  let none = 0
+  let at = start
+  for (; at + 4 <= end; at += 4) {
+    const [a, b, c, d] = [bytes[at]!, bytes[at + 1]!, bytes[at + 2]!, bytes[at + 3]!]
+    all |= a | b | c | d
+    none |= (a - 1) | (b - 1) | (c - 1) | (d - 1)
   }
-  return all >= 0x80 && !isUtf8(bytes.subarray(start, end))
+  for (; at < end; at += 1) {
+    all |= bytes[at]!
+    none |= bytes[at]! - 1
+  }
+  return none < 0 || (all >= 0x80 && !isUtf8(bytes.subarray(start, end)))
 }

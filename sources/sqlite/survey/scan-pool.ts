@@ -5,6 +5,7 @@ import type { DatabaseSync } from 'node:sqlite'
 import { setImmediate } from 'node:timers/promises'
 import { Worker } from 'node:worker_threads'
 import { quoteIdent } from '@sensei/core/sql'
+import { PageFile } from '../pages/page-file.ts'
 import { type KeyRange, keySpaceOf } from '../reader/key-space.ts'
 import { keyAt, type ScanRequest, type ScanResult, scanRange } from './scan.ts'
 import { addTally } from './tally.ts'
@@ -21,11 +22,13 @@ export interface TableScan extends ScanResult {
 export class ScanPool {
   readonly #location: string
   readonly #database: DatabaseSync
+  readonly #pages: PageFile | null
   readonly #threads: Worker[] = []
 
   constructor(location: string, database: DatabaseSync) {
     this.#location = location
     this.#database = database
+    this.#pages = PageFile.open(location)
   }
 
   async scan(
@@ -46,6 +49,7 @@ export class ScanPool {
 
   async close(): Promise<void> {
     await Promise.all(this.#threads.splice(0).map((thread) => thread.terminate()))
+    this.#pages?.close()
   }
 
   #ranges(table: string, rows: number): readonly KeyRange[] {
@@ -70,7 +74,7 @@ export class ScanPool {
   }
 
   async #here(request: ScanRequest, signal: AbortSignal): Promise<ScanResult> {
-    const scan = scanRange(this.#database, request)
+    const scan = scanRange(this.#database, request, this.#pages)
     for (let step = scan.next(); ; step = scan.next()) {
       if (step.done === true) return step.value
       signal.throwIfAborted()

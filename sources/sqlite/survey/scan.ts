@@ -7,6 +7,8 @@ import { isUtf8 } from 'node:buffer'
 import type { DatabaseSync, SQLInputValue, StatementSync } from 'node:sqlite'
 import { quoteIdent } from '@sensei/core/sql'
 import { classLetters, concatenated } from '../cells.ts'
+import { layoutOf } from '../pages/layout.ts'
+import type { PageFile } from '../pages/page-file.ts'
 import {
   condition,
   encodeKeys,
@@ -16,6 +18,7 @@ import {
   keySpaceOf,
   orderBy,
 } from '../reader/key-space.ts'
+import { scanPages } from './page-scan.ts'
 import {
   addBlob,
   addNumber,
@@ -70,7 +73,14 @@ const POINT = 46
 export function* scanRange(
   database: DatabaseSync,
   request: ScanRequest,
+  pages: PageFile | null,
 ): Generator<number, ScanResult> {
+  const names = request.columns.map(({ name }) => name)
+  if (pages !== null && keySpaceOf(database, request.table).rowid) {
+    const layout = layoutOf(database, request.table, names)
+    const found = layout === null ? null : yield* scanPages(pages, layout, request)
+    if (found !== null) return found
+  }
   const scan = new Scan(database, request)
   yield* scan.run()
   return scan.result

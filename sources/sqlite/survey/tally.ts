@@ -123,6 +123,40 @@ function addInteger(tally: Tally, text: Uint8Array, start: number, end: number):
   if (tally.integerMax === null || value > tally.integerMax) tally.integerMax = value
 }
 
+/** A number as it is stored; returns the bytes that it counts for. */
+export function addIntegerValue(tally: Tally, value: number | bigint): number {
+  if (tally.integer < EXAMPLES_MAX) example(tally, 'integer')
+  tally.integer += 1
+  if (value === 0 || value === 1) tally.zeroOrOne += 1
+  if (tally.integerMin === null || value < tally.integerMin) tally.integerMin = value
+  if (tally.integerMax === null || value > tally.integerMax) tally.integerMax = value
+  return 8
+}
+
+const POWERS_OF_TEN = [1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6] as const
+
+/**
+ * value = scaled / 10^scale with at most 15 digits in `scaled` is a decimal of 15 digits that spells the value, so it is
+ * the one that SQLite writes. The scale that has sufficed so far is tried first.
+ */
+export function addRealValue(tally: Tally, value: number): number {
+  if (tally.real < EXAMPLES_MAX) example(tally, 'real')
+  tally.real += 1
+  const size = Math.abs(value)
+  for (let scale = tally.realScale; scale < POWERS_OF_TEN.length; scale += 1) {
+    const unit = POWERS_OF_TEN[scale]!
+    const scaled = Math.round(size * unit)
+    if (!(scaled < 1e15)) break
+    if (scaled / unit !== size) continue
+    tally.roundTrips += 1
+    tally.realScale = scale
+    while (size >= 10 ** tally.realPrecision) tally.realPrecision += 1
+    return 8
+  }
+  addAnyReal(tally, value)
+  return 8
+}
+
 function integerOf(text: Uint8Array, start: number, end: number): number | bigint {
   if (end - start > SAFE_DIGITS) return BigInt(ascii(text, start, end))
   const negative = text[start] === MINUS
@@ -147,7 +181,10 @@ function addReal(tally: Tally, text: Uint8Array, start: number, end: number): vo
     if (before > tally.realPrecision) tally.realPrecision = before
     return
   }
-  const value = Number(ascii(text, start, end))
+  addAnyReal(tally, Number(ascii(text, start, end)))
+}
+
+function addAnyReal(tally: Tally, value: number): void {
   if (!Number.isFinite(value)) {
     tally.infinite += 1
     return

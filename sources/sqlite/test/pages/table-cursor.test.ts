@@ -88,10 +88,12 @@ describe('rows read from the pages', () => {
 function fill(database: DatabaseSync, random: Random, rows: number): void {
   const table = database.prepare('select name from pragma_table_info(?)').all('t')
   const insert = database.prepare(`insert or ignore into t values (${table.map(() => '?').join()})`)
+  database.exec('begin')
   for (let row = 0; row < rows; row += 1) {
     const values = table.map(({ name }) => (name === 'id' ? anyRowid(random) : anyValue(random)))
     insert.run(...values)
   }
+  database.exec('commit')
 }
 
 const EDGES = [
