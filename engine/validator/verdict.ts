@@ -11,12 +11,14 @@ export function verdictOf(findings: Findings, plan: Plan): Verdict {
   // A difference that was found stays one, whatever else could not be looked at.
   if (isDifferent(findings)) return 'different'
   if (findings.undecided.length > 0) return 'inconclusive'
+  // A comparison that misses a mutant proves nothing about anything else.
+  if (findings.mutation.caught < findings.mutation.mutants) return 'inconclusive'
   if ([...findings.views, ...findings.queries].some(({ equal }) => equal === null)) return 'inconclusive'
   const rejects = findings.tables.some(({ rowsRejected }) => rowsRejected > 0)
   return rejects || plan.losses.length > 0 ? 'equivalent_except_declared' : 'equivalent'
 }
 
-function isDifferent({ tables, structure, views, queries, foreignKeys, mutation }: Findings): boolean {
+function isDifferent({ tables, structure, views, queries, foreignKeys }: Findings): boolean {
   return (
     structure.length > 0 ||
     tables.some(
@@ -26,8 +28,6 @@ function isDifferent({ tables, structure, views, queries, foreignKeys, mutation 
         differences.rowsMissing + differences.rowsExtra + differences.rowsChanged > 0,
     ) ||
     [...views, ...queries].some(({ equal }) => equal === false) ||
-    foreignKeys.some(({ orphans, declared }) => orphans !== declared) ||
-    // A comparison that misses a mutant proves nothing about anything else.
-    mutation.caught < mutation.mutants
+    foreignKeys.some(({ orphans, declared }) => orphans !== declared)
   )
 }
