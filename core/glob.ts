@@ -14,16 +14,19 @@ export function matchesGlob(name: string, pattern: string): boolean {
       `a pattern has at most ${PATTERN_LENGTH_MAX} characters`,
     )
   }
+  // Whole characters: a ? never takes half of one.
+  const given = [...name]
+  const wanted = [...pattern]
   let at = 0
   let place = 0
   let star = -1
   let resume = 0
-  while (at < name.length) {
-    if (pattern[place] === '*') {
+  while (at < given.length) {
+    if (wanted[place] === '*') {
       star = place
       resume = at
       place += 1
-    } else if (pattern[place] === '?' || pattern[place] === name[at]) {
+    } else if (wanted[place] === '?' || wanted[place] === given[at]) {
       at += 1
       place += 1
     } else if (star >= 0) {
@@ -34,6 +37,6 @@ export function matchesGlob(name: string, pattern: string): boolean {
       return false
     }
   }
-  while (pattern[place] === '*') place += 1
-  return place === pattern.length
+  while (wanted[place] === '*') place += 1
+  return place === wanted.length
 }

@@ -253,6 +253,8 @@ test.each([
   ['aXbXc', 'a*b*c', true],
   ['mixed-to-text:a.b', 'mixed-*:a.?', true],
   ['aab', '*ab', true],
+  ['🙂b', '?b', true],
+  ['🙂b', '??b', false],
 ])('%j matches %j: %s', (name, pattern, expected) => {
   expect(matchesGlob(name, pattern)).toBe(expected)
 })
