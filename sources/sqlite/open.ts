@@ -11,6 +11,7 @@ import { SenseiError } from '@sensei/core/errors'
 const BUSY_TIMEOUT_MS = 10_000
 
 /** Result codes of SQLite (their low byte), and two extended ones. */
+const SQLITE_ERROR = 1
 const SQLITE_PERM = 3
 const SQLITE_BUSY = 5
 const SQLITE_CORRUPT = 11
@@ -73,6 +74,12 @@ export function describe(path: string, error: unknown): unknown {
 export function sqliteCode(error: unknown): number | null {
   if (!(error instanceof Error) || !('errcode' in error)) return null
   return typeof error.errcode === 'number' ? error.errcode : null
+}
+
+/** SQL that cannot be run here: it names a column, a function or a collation that only its application has. */
+export function isSqlError(error: unknown): boolean {
+  const code = sqliteCode(error)
+  return code !== null && (code & 0xff) === SQLITE_ERROR
 }
 
 type Explanation = readonly [SenseiError['code'] | null, string]

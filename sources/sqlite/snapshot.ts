@@ -14,7 +14,7 @@ import { SenseiError } from '@sensei/core/errors'
 import type { SnapshotOptions } from '@sensei/core/ports/source'
 import type { Snapshot } from '@sensei/core/snapshot'
 import { quoteIdent } from '@sensei/core/sql'
-import { describe, describingErrors, openReadOnly, sqliteCode } from './open.ts'
+import { describe, describingErrors, isSqlError, openReadOnly } from './open.ts'
 
 const PREFIX = 'sqlite-'
 const COMPLETE = '.copy'
@@ -115,8 +115,8 @@ async function standAlone(partial: string): Promise<void> {
 }
 
 /**
- * Refuses a copy that cannot be read reliably. Returns what could not be checked: a table whose definition calls
- * functions that only its application has.
+ * Refuses a copy that cannot be read reliably. Returns what could not be checked: a table whose definition needs
+ * functions or collations that only its application has.
  */
 function refuseDamage(path: string, partial: string): readonly string[] {
   const database = openReadOnly(partial)
@@ -140,7 +140,7 @@ function findDamage(database: DatabaseSync): Damage {
   try {
     return { damage: quickCheck(database, '100'), unchecked: [] }
   } catch (error) {
-    if (sqliteCode(error) !== SQLITE_ERROR) throw error
+    if (!isSqlError(error)) throw error
   }
   // One definition stops the whole check: then table by table.
   const tables = database.prepare(`select name from sqlite_schema where type = 'table'`)
@@ -150,14 +150,12 @@ function findDamage(database: DatabaseSync): Damage {
     try {
       damage.push(...quickCheck(database, quoteIdent(name)))
     } catch (error) {
-      if (sqliteCode(error) !== SQLITE_ERROR) throw error
+      if (!isSqlError(error)) throw error
       unchecked.push(`the pages of table ${name} were not checked: ${(error as Error).message}`)
     }
   }
   return { damage, unchecked }
 }
-
-const SQLITE_ERROR = 1
 
 function quickCheck(database: DatabaseSync, argument: string): readonly string[] {
   const check = database.prepare(`pragma quick_check(${argument})`)

@@ -2,13 +2,10 @@
 import type { DatabaseSync } from 'node:sqlite'
 import { quoteIdent } from '@sensei/core/sql'
 import type { SurveyForeignKey } from '@sensei/core/survey'
-import { sqliteCode } from '../open.ts'
+import { isSqlError } from '../open.ts'
 import type { TableFacts } from './catalogue.ts'
 
 const EXAMPLES_MAX = 3
-
-/** A column or a collation that is not there, not a page that cannot be read. */
-const SQLITE_ERROR = 1
 
 interface ForeignKeyRow {
   readonly id: number
@@ -93,7 +90,7 @@ export function foreignKeyReader(database: DatabaseSync, tableNames: ReadonlyMap
         examples: (rows as { example: string }[]).map(({ example }) => example),
       }
     } catch (error) {
-      if (sqliteCode(error) !== SQLITE_ERROR) throw error
+      if (!isSqlError(error)) throw error
       return null
     }
   }

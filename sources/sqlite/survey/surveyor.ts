@@ -11,7 +11,7 @@ import type {
   SurveyTable,
 } from '@sensei/core/survey'
 import { assertScalarExpression } from '../expression.ts'
-import { describe, openReadOnly, sqliteCode } from '../open.ts'
+import { describe, isSqlError, openReadOnly } from '../open.ts'
 import { condition, keySpaceOf, keyText, orderBy } from '../reader/key-space.ts'
 import {
   type Catalogue,
@@ -215,11 +215,9 @@ class SqliteSurveyor implements Surveyor {
   }
 }
 
-const SQLITE_ERROR = 1
-
-/** A generated column may call a function that only the application has. */
+/** A generated column may call a function that only the application has, a key may be in an order of its own. */
 function unreadable(table: string, error: unknown): unknown {
-  if (sqliteCode(error) !== SQLITE_ERROR) return error
+  if (!isSqlError(error)) return error
   const why = (error as Error).message
   const message = `table ${table} cannot be read without its application (${why}); leave it out with --exclude`
   return new SenseiError('TABLE_FAILED', message, { cause: error, details: { table } })

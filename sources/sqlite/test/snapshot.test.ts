@@ -198,6 +198,27 @@ test('a definition that calls a function of its application stops only its own t
   ])
 })
 
+test('a collation of its application stops only the tables that are ordered by it', async () => {
+  const path = makeDatabase(folder, (database) => {
+    database.enableDefensive(false)
+    database.exec(
+      `create table t (a text collate nocase primary key) without rowid; insert into t values ('x');
+       create table u (a text unique collate nocase, b references t(a)); insert into u values ('y', 'x');
+       pragma writable_schema = on;
+       update sqlite_schema set sql = replace(sql, 'nocase', 'own')`,
+    )
+  })
+  const snapshot = await snapshotOf(folder, path)
+  expect(snapshot.notes).toHaveLength(2)
+  await expect(surveyOf(folder, path)).rejects.toMatchObject({
+    code: 'TABLE_FAILED',
+    message: expect.stringContaining('--exclude') as string,
+    details: { table: 't' },
+  })
+  const [u] = (await surveyOf(folder, path, { exclude: ['t'] })).tables
+  expect(u).toMatchObject({ name: 'u', rows: 1, foreignKeys: [{ orphans: null }] })
+})
+
 test('a source that a writer holds is busy, not broken', async () => {
   const path = makeDatabase(folder, 'create table t (a)')
   const writer = new DatabaseSync(path)
