@@ -66,8 +66,10 @@ export class Door {
       try {
         return await patiently(this.#patienceMs, () => this.#once(orgId, 'begin', work))
       } catch (error) {
-        if (error instanceof UnknownOutcome) await this.#settle(error)
-        else if (!RETRY_STATES.has(sqlState(error)) || tries === RETRIES_MAX) throw error
+        if (error instanceof UnknownOutcome) {
+          if (tries === RETRIES_MAX) throw notSettled(error)
+          await this.#settle(error)
+        } else if (!RETRY_STATES.has(sqlState(error)) || tries === RETRIES_MAX) throw error
         else await sleep(Math.random() * 10 * tries)
       }
     }
@@ -107,13 +109,7 @@ export class Door {
   async #settle(outcome: UnknownOutcome): Promise<void> {
     const deadline = performance.now() + this.#patienceMs
     while ((await this.#status(outcome.xid)) === 'in progress') {
-      if (performance.now() > deadline) {
-        throw new SenseiError(
-          'OUTCOME_UNKNOWN',
-          `the outcome of transaction ${outcome.xid} is not settled: look for its backend on the control server`,
-          { cause: outcome.cause },
-        )
-      }
+      if (performance.now() > deadline) throw notSettled(outcome)
       await sleep(20)
     }
   }
@@ -133,6 +129,14 @@ export class Door {
       }
     })
   }
+}
+
+function notSettled({ xid, cause }: UnknownOutcome): SenseiError {
+  return new SenseiError(
+    'OUTCOME_UNKNOWN',
+    `the outcome of transaction ${xid} is not settled: look for its backend on the control server`,
+    { cause },
+  )
 }
 
 function sqlState(error: unknown): string {
