@@ -14,9 +14,11 @@ import {
   chmodSync,
   chownSync,
   existsSync,
+  linkSync,
   mkdirSync,
   readdirSync,
   readFileSync,
+  rmSync,
   statSync,
   writeFileSync,
 } from 'node:fs'
@@ -58,10 +60,17 @@ export function openDataFolder(wanted = process.env.SENSEI_DATA_DIR): DataFolder
 /** The secret in a 0600 file of the private folder, made on first use; two first uses agree on one. */
 export function secretIn(folder: DataFolder, name: string): string {
   const path = join(folder.private, name)
-  try {
-    writeFileSync(path, randomBytes(24).toString('hex'), { mode: 0o600, flag: 'wx' })
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
+  if (!existsSync(path)) {
+    const draft = `${path}.${process.pid}`
+    writeFileSync(draft, randomBytes(24).toString('hex'), { mode: 0o600 })
+    try {
+      // A link is there whole or not at all, and never replaces: nobody reads an empty secret.
+      linkSync(draft, path)
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
+    } finally {
+      rmSync(draft, { force: true })
+    }
   }
   return readFileSync(path, 'utf8')
 }
