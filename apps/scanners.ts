@@ -1,9 +1,11 @@
 /** The scanner threads of this process: as many as there are cores, started when the first range comes. */
+import assert from 'node:assert'
 import { availableParallelism } from 'node:os'
 import { Worker } from 'node:worker_threads'
 import { BucketTable } from '@sensei/core/canonical/buckets'
 import { ERROR_CODES, type ErrorCode, SenseiError } from '@sensei/core/errors'
-import type { Scanners, ScanRequest } from '@sensei/core/ports/scanners'
+import type { AggregateRequest, Scanners, ScanRequest } from '@sensei/core/ports/scanners'
+import type { Aggregate } from '@sensei/core/ports/witness'
 import type { ScanAnswer, ScannerTask, ScannerUrls } from './roles/scanner.ts'
 
 const SCANNER = new URL('./roles/scanner.ts', import.meta.url)
@@ -14,8 +16,8 @@ export function threadScanners(urls: ScannerUrls): Scanners {
 }
 
 interface Job {
-  readonly request: ScanRequest
-  readonly resolve: (buckets: BucketTable) => void
+  readonly request: ScanRequest | AggregateRequest
+  readonly resolve: (answer: ScanAnswer) => void
   readonly reject: (error: SenseiError) => void
 }
 
@@ -33,8 +35,18 @@ class ThreadScanners implements Scanners {
     this.threads = threads
   }
 
-  scan(request: ScanRequest): Promise<BucketTable> {
-    const { promise, resolve, reject } = Promise.withResolvers<BucketTable>()
+  async scan(request: ScanRequest): Promise<BucketTable> {
+    const { buckets } = await this.#ask(request)
+    assert(buckets !== undefined, 'a scan is answered with buckets')
+    return new BucketTable(buckets.bits, buckets)
+  }
+
+  async aggregates(request: AggregateRequest): Promise<readonly Aggregate[]> {
+    return (await this.#ask(request)).aggregates ?? []
+  }
+
+  #ask(request: ScanRequest | AggregateRequest): Promise<ScanAnswer> {
+    const { promise, resolve, reject } = Promise.withResolvers<ScanAnswer>()
     this.#queue.push({ request, resolve, reject })
     this.#next()
     return promise
@@ -94,8 +106,7 @@ class ThreadScanners implements Scanners {
     this.#idle.push(worker)
     // An idle thread keeps no process alive.
     worker.unref()
-    if (answer.buckets !== undefined)
-      job.resolve(new BucketTable(answer.buckets.bits, answer.buckets))
+    if (answer.error === undefined) job.resolve(answer)
     else job.reject(errorOf(answer.error))
     this.#next()
   }
@@ -111,8 +122,6 @@ class ThreadScanners implements Scanners {
   }
 }
 
-function errorOf(error: ScanAnswer['error']): SenseiError {
-  const code =
-    error !== undefined && error.code in ERROR_CODES ? (error.code as ErrorCode) : 'INTERNAL'
-  return new SenseiError(code, error?.message ?? 'a thread of the validator gave no answer')
+function errorOf({ code, message }: Required<ScanAnswer>['error']): SenseiError {
+  return new SenseiError(code in ERROR_CODES ? (code as ErrorCode) : 'INTERNAL', message)
 }

@@ -5,8 +5,8 @@
 import { parentPort, workerData } from 'node:worker_threads'
 import { BucketTable, rowShape, type StoredBuckets } from '@sensei/core/canonical/buckets'
 import { isSenseiError } from '@sensei/core/errors'
-import type { ScanRequest, ScanView } from '@sensei/core/ports/scanners'
-import type { Witness } from '@sensei/core/ports/witness'
+import type { AggregateRequest, ScanRequest, ScanView } from '@sensei/core/ports/scanners'
+import type { Aggregate, Witness } from '@sensei/core/ports/witness'
 import { openSource, openTarget } from '../pillars.ts'
 
 export interface ScannerUrls {
@@ -14,11 +14,12 @@ export interface ScannerUrls {
   readonly targetUrl: string
 }
 
-/** A range to scan, or the wish to let go of the target. */
-export type ScannerTask = ScanRequest | 'release'
+/** A range to scan, a table to compute aggregates of, or the wish to let go of the target. */
+export type ScannerTask = ScanRequest | AggregateRequest | 'release'
 
 export interface ScanAnswer {
   readonly buckets?: StoredBuckets
+  readonly aggregates?: readonly Aggregate[]
   readonly released?: true
   readonly error?: { readonly code: string; readonly message: string }
 }
@@ -28,12 +29,6 @@ interface OpenWitness {
   readonly witness: Witness
   close(): Promise<void>
 }
-
-/**
- * A witness of the target holds locks on the tables that it read, which whoever empties or alters one of them waits
- * for. So it is let go soon after its last scan, also while the thread reads the source.
- */
-const TARGET_IDLE_MS = 500
 
 const urls = workerData as ScannerUrls
 const open = new Map<ScanView['side'], OpenWitness>()
@@ -51,12 +46,18 @@ async function perform(task: ScannerTask): Promise<void> {
     return
   }
   try {
-    const { bits, counts, sums, rows, rejected } = await scan(task)
-    const stored = { bits, counts, sums, rows, rejected } as StoredBuckets
-    parentPort?.postMessage({ buckets: stored } satisfies ScanAnswer, [
-      stored.counts.buffer,
-      stored.sums.buffer,
-    ])
+    if ('bits' in task) {
+      const { bits, counts, sums, rows, rejected } = await scan(task)
+      const stored = { bits, counts, sums, rows, rejected } as StoredBuckets
+      parentPort?.postMessage({ buckets: stored } satisfies ScanAnswer, [
+        stored.counts.buffer,
+        stored.sums.buffer,
+      ])
+    } else {
+      const witness = await witnessOf(task.from)
+      const aggregates = await witness.aggregates(task.table)
+      parentPort?.postMessage({ aggregates } satisfies ScanAnswer)
+    }
   } catch (error) {
     // Its transaction may be of no use any more.
     await release(task.from.side)
@@ -72,29 +73,7 @@ async function release(side: ScanView['side']): Promise<void> {
   await known?.close().catch(() => undefined)
 }
 
-let targetScans = 0
-let targetLeave: NodeJS.Timeout | undefined
-
-async function scan(request: ScanRequest): Promise<BucketTable> {
-  if (request.from.side === 'source') return condense(request)
-  clearTimeout(targetLeave)
-  targetScans += 1
-  try {
-    return await condense(request)
-  } finally {
-    targetScans -= 1
-    if (targetScans === 0) targetLeave = setTimeout(leaveTarget, TARGET_IDLE_MS)
-  }
-}
-
-function leaveTarget(): void {
-  const known = open.get('target')
-  open.delete('target')
-  // A connection that is lost meanwhile holds no lock either.
-  known?.close().catch(() => undefined)
-}
-
-async function condense({ from, table, range, bits }: ScanRequest): Promise<BucketTable> {
+async function scan({ from, table, range, bits }: ScanRequest): Promise<BucketTable> {
   const witness = await witnessOf(from)
   const buckets = new BucketTable(bits)
   const shape = rowShape(table)

@@ -5,14 +5,13 @@ import type { AggregateComparison } from '@sensei/core/verdict'
 import type { TablePair } from './table.ts'
 
 /** Where rows were rejected, the engines see different rows: then only the number of rows can be compared. */
-export async function compareAggregates(pair: TablePair, rowsSource: number): Promise<AggregateComparison[]> {
+export function compareAggregates(pair: TablePair, rowsSource: number): AggregateComparison[] {
   const { table, source, target, rejects } = pair
-  const [left, right] = await Promise.all([source.witness.aggregates(table), target.witness.aggregates(table)])
   const rejected = rejects.length > 0 || source.buckets.rejected > 0
   return wantedAggregates(table).flatMap(({ column, name }): AggregateComparison[] => {
     const of = (aggregates: readonly Aggregate[]): Aggregate | undefined =>
       aggregates.find((one) => one.column === (column?.target ?? null) && one.name === name)
-    const [one, other] = [of(left), of(right)]
+    const [one, other] = [of(source.aggregates), of(target.aggregates)]
     if (one === undefined || other === undefined || (rejected && name !== 'rows')) return []
     const value = name === 'rows' ? lessRejects(one.value, rejects.length, rowsSource) : one.value
     return [{ column: column?.target ?? null, name, source: value, target: other.value, equal: value === other.value }]

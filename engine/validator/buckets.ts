@@ -3,7 +3,7 @@ import { BucketTable, bucketBits } from '@sensei/core/canonical/buckets'
 import type { Plan, TableMapping } from '@sensei/core/plan'
 import type { Scanners, ScanView } from '@sensei/core/ports/scanners'
 import type { Source } from '@sensei/core/ports/source'
-import type { Witness } from '@sensei/core/ports/witness'
+import type { Aggregate, Witness } from '@sensei/core/ports/witness'
 import type { Snapshot } from '@sensei/core/snapshot'
 import { comparable } from './comparable.ts'
 
@@ -25,10 +25,26 @@ export async function bucketsOf(scanners: Scanners, side: Side, table: TableMapp
   return whole
 }
 
+/** One side of a table, condensed: its buckets, and what the engine says about it. */
+export interface Condensed {
+  readonly buckets: BucketTable
+  readonly aggregates: readonly Aggregate[]
+}
+
+export async function condense(scanners: Scanners, side: Side, table: TableMapping): Promise<Condensed> {
+  const [buckets, aggregates] = await Promise.allSettled([
+    bucketsOf(scanners, side, table),
+    scanners.aggregates({ from: side.from, table }),
+  ])
+  if (buckets.status === 'rejected') throw buckets.reason
+  if (aggregates.status === 'rejected') throw aggregates.reason
+  return { buckets: buckets.value, aggregates: aggregates.value }
+}
+
 /** The source's half of a validation. It needs nothing of the target, so it may run beside the copy. */
 export interface SourcePass {
-  /** Buckets of a table, by its target name. */
-  buckets(target: string): Promise<BucketTable>
+  /** A table, by its target name. */
+  condensed(target: string): Promise<Condensed>
   close(): Promise<void>
 }
 
@@ -39,15 +55,15 @@ export async function startSourcePass(
 ): Promise<SourcePass> {
   const witness = await cast.source.openWitness(snapshot)
   const side: Side = { witness, from: { side: 'source', snapshot } }
-  const tables = new Map<string, Promise<BucketTable>>()
+  const tables = new Map<string, Promise<Condensed>>()
   for (const table of comparable(plan).tables) {
-    const buckets = bucketsOf(cast.scanners, side, table)
+    const condensed = condense(cast.scanners, side, table)
     // Whoever asks for the table hears of the failure; until then it is nobody's.
-    buckets.catch(() => undefined)
-    tables.set(table.target, buckets)
+    condensed.catch(() => undefined)
+    tables.set(table.target, condensed)
   }
   return {
-    buckets: (target) => tables.get(target) as Promise<BucketTable>,
+    condensed: (target) => tables.get(target) as Promise<Condensed>,
     close: async () => {
       await Promise.allSettled(tables.values())
       await witness.close()

@@ -1,20 +1,21 @@
 /** One table: buckets against buckets, then rows against rows where they differ, with the rejects taken into account. */
 import { createHash } from 'node:crypto'
-import { type BucketTable, rowShape } from '@sensei/core/canonical/buckets'
+import { rowShape } from '@sensei/core/canonical/buckets'
 import { parseRow, showCell } from '@sensei/core/canonical/cells'
 import { comparedColumns, type TableMapping } from '@sensei/core/plan'
 import type { SourceWitness, Witness } from '@sensei/core/ports/witness'
 import type { Reject } from '@sensei/core/receipt'
 import type { DifferenceReport, RowDifference, TableVerification } from '@sensei/core/verdict'
 import { compareAggregates } from './aggregates.ts'
+import type { Condensed } from './buckets.ts'
 import { type DifferingRow, differences } from './differing.ts'
 import { digestOf } from './held-rows.ts'
 import { ExpectedRejects } from './rejects.ts'
 
 export interface TablePair {
   readonly table: TableMapping
-  readonly source: { readonly witness: SourceWitness; readonly buckets: BucketTable }
-  readonly target: { readonly witness: Witness; readonly buckets: BucketTable }
+  readonly source: Condensed & { readonly witness: SourceWitness }
+  readonly target: Condensed & { readonly witness: Witness }
   readonly rejects: readonly Reject[]
   readonly differencesMax: number
 }
@@ -34,7 +35,7 @@ export async function compareTable(pair: TablePair): Promise<TableVerification> 
     // By now without the rows that rejects explain.
     rootSource: source.buckets.root(),
     rootTarget: target.buckets.root(),
-    aggregates: await compareAggregates(pair, rowsSource),
+    aggregates: compareAggregates(pair, rowsSource),
     differences: differing,
   }
 }

@@ -13,7 +13,7 @@ import type { SourceWitness } from '@sensei/core/ports/witness'
 import type { Reject } from '@sensei/core/receipt'
 import type { Snapshot } from '@sensei/core/snapshot'
 import type { NotChecked, QueryVerification, ReferentialVerification, StructureFinding, TableVerification, Verification } from '@sensei/core/verdict'
-import { bucketsOf, type SourcePass, startSourcePass } from './buckets.ts'
+import { condense, type SourcePass, startSourcePass } from './buckets.ts'
 import { comparable } from './comparable.ts'
 import { compareQuery, queryOfView, type QueryToRun } from './queries.ts'
 import { mutationScore } from './mutation.ts'
@@ -91,19 +91,19 @@ async function compareTables(validation: Validation, mappings: readonly TableMap
   const { cast, plan, source, target, pass, signal } = validation
   const from = { side: 'target', view: { schema: plan.target.schema, snapshot: target.snapshot } } as const
   const scans = mappings.map((table) => {
-    const buckets = bucketsOf(cast.scanners, { witness: target, from }, table)
-    buckets.catch(() => undefined)
-    return { table, buckets }
+    const condensed = condense(cast.scanners, { witness: target, from }, table)
+    condensed.catch(() => undefined)
+    return { table, condensed }
   })
   const compared: TableVerification[] = []
-  for (const { table, buckets } of scans) {
+  for (const { table, condensed } of scans) {
     signal.throwIfAborted()
     try {
-      const left = await pass.buckets(table.target)
+      const left = await pass.condensed(table.target)
       const verification = await compareTable({
         table,
-        source: { witness: source, buckets: left },
-        target: { witness: target, buckets: await buckets },
+        source: { ...left, witness: source },
+        target: { ...(await condensed), witness: target },
         rejects: validation.rejects.get(table.target) ?? [],
         differencesMax: validation.options.differencesMax,
       })
