@@ -9,22 +9,33 @@ export interface Orphans {
   readonly orphans: number
 }
 
-export async function countOrphans(client: ClientBase, schema: string, plan: Plan): Promise<Orphans[]> {
+/** A column that is not there must fail this question only: whatever is asked next needs the same transaction. */
+export async function countOrphans(
+  client: ClientBase,
+  schema: string,
+  plan: Plan,
+): Promise<Orphans[]> {
   const found: Orphans[] = []
-  for (const table of plan.tables) {
-    for (const key of table.foreign_keys) {
-      const { rows } = await client.query<{ orphans: string }>(query(schema, table.target, key))
-      found.push({ table: table.target, name: key.name, orphans: Number(rows[0]?.orphans ?? 0) })
+  await client.query('savepoint sensei_orphans')
+  try {
+    for (const table of plan.tables) {
+      for (const key of table.foreign_keys) {
+        const { rows } = await client.query<{ orphans: string }>(query(schema, table.target, key))
+        found.push({ table: table.target, name: key.name, orphans: Number(rows[0]?.orphans ?? 0) })
+      }
     }
+    return found
+  } finally {
+    await client.query('rollback to savepoint sensei_orphans')
   }
-  return found
 }
 
 /** MATCH SIMPLE: a key with a NULL in it refers to nothing. */
 function query(schema: string, table: string, key: ForeignKeyMapping): string {
   const set = key.columns.map((column) => `child.${quoteIdent(column)} is not null`)
   const pairs = key.columns.map(
-    (column, place) => `child.${quoteIdent(column)} = parent.${quoteIdent(key.references.columns[place] ?? '')}`,
+    (column, place) =>
+      `child.${quoteIdent(column)} = parent.${quoteIdent(key.references.columns[place] ?? '')}`,
   )
   return `select count(*) as orphans from ${quoteQualified(schema, table)} child
     where ${set.join(' and ')} and not exists (
