@@ -69,7 +69,7 @@ type Victim = 'process' | 'server' | 'copy'
 
 export async function run(options: Options): Promise<Result> {
   const first = await act(options, { ...options, copies: 0 })
-  if (options.copies === 0) return first
+  if (options.copies === 0 || first.failures.length > 0) return first
   const none = { processes: 0, servers: 0, copies: options.copies }
   const second = await act(options, none, BALLAST_MB)
   return {
@@ -121,7 +121,8 @@ class Play {
     const expected = await this.#undisturbed()
     while (this.#next() !== null && this.#failures.length === 0) {
       await this.#migrate(expected)
-      this.#say(`migration ${this.#migrations}: ${JSON.stringify(this.#counts)}`)
+      const told = [JSON.stringify(this.#counts), ...this.#failures].join('\n')
+      this.#say(`migration ${this.#migrations}: ${told}`)
     }
     const { command, worker, target, control, copy } = this.#counts
     return {
@@ -189,7 +190,7 @@ class Play {
       if (end === 'hangs') return this.#fail(`a command hangs: ${id}`)
       if (end.code === 0) return this.#compare(target, expected, end.out)
       // Killed, or told that a server went away or that workers die: all of it is to be resumed.
-      if (end.code !== null && !/UNREACHABLE|WORKER_DIED/.test(end.errors)) {
+      if (end.code !== null && !/UNREACHABLE|WORKER_DIED|workers died/.test(end.errors)) {
         return this.#fail(`a command ended with ${end.code}: ${end.errors}`)
       }
       if (end.code !== null && kills >= KILLS_A_MIGRATION_MAX) {

@@ -8,6 +8,7 @@
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { SenseiError } from '@sensei/core/errors'
 import { Client } from 'pg'
 import { randomEdits } from './cli/edits.ts'
 import { judge } from './cli/oracle.ts'
@@ -49,12 +50,13 @@ export async function run(options: Options): Promise<Result> {
 
 async function perform(stage: Stage, { seed, lost }: Options): Promise<Result> {
   const random = randomFrom(seed)
-  const plan = await stage.plan(await stage.database())
   const sums = { chunksBefore: 0, rowsBefore: 0, rowsPatched: 0 }
   const failures: string[] = []
   let done = 0
   while (done < lost && failures.length === 0) {
     const target = await stage.database()
+    // Anew each time: what follows from values is in the plan too.
+    const plan = await stage.plan(target)
     const loaded = await loadPartly(stage, target, plan, random)
     // Too late: it was completed before it could be killed.
     if (loaded === null) continue
@@ -101,7 +103,8 @@ async function loadPartly(
   await untilLoaded(target, 1 + Math.floor(random() * 130), command)
   kill(command.process.pid as number)
   const end = await command.ended
-  if (end.code !== null) return null
+  if (end.code === 0) return null
+  if (end.code !== null) throw new SenseiError('INTERNAL', `the load failed: ${end.errors}`)
   // Its workers end a moment later; what they finished until then is in the ledger too.
   await sleep(300)
   const name = new URL(target).pathname
