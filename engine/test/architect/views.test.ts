@@ -53,6 +53,9 @@ const PORTABLE = [
   "v as select lower(s) as l, length(s), substr(s, 1, 1), coalesce(s, 'none'), null as void, 'x' as lit, 1.5 as num from t",
   'v as select t.*, 1 as one from t',
   'v as select g, d, x from t',
+  "v as select m, k from t where m >= '2024-01-31' and m <> '2024-01-31 10:20:30' order by m, k",
+  'v as select j, min(m), max(m), count(distinct m) from t group by j',
+  'v as select x.k, y.k as other from t x join t y on x.m < y.m and x.k < y.k',
   'v as select cast(n as integer) as whole, n * 2 as twice, n + i from t',
 ]
 describe('carried views show in PostgreSQL what they show in SQLite', () => {

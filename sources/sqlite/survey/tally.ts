@@ -48,6 +48,7 @@ export interface Tally {
   formats: Partial<Record<TextFormat, number>>
   dateless: number
   timestampsUtc: number
+  timestampsPlain: number
   jsonbUnfit: number
   decimalScale: number
   decimalPrecision: number
@@ -80,6 +81,7 @@ export function emptyTally(jsonb: boolean): Tally {
     formats: {},
     dateless: 0,
     timestampsUtc: 0,
+    timestampsPlain: 0,
     jsonbUnfit: 0,
     decimalScale: 0,
     decimalPrecision: 0,
@@ -99,6 +101,7 @@ function example(tally: Tally, problem: Problem): void {
 
 const ZERO = 48
 const MINUS = 45
+const BLANK = 32
 const SAFE_DIGITS = 15
 
 /** The number as SQLite writes it. Returns the bytes that it counts for. */
@@ -264,6 +267,7 @@ function addMoment(tally: Tally, bytes: Uint8Array, start: number, end: number):
   if (length < 16) return false
   if (fits('timestamp-iso', bytes, start, end)) {
     count(tally, 'timestamp-iso')
+    if (isPlain(bytes, start, end)) tally.timestampsPlain += 1
     return true
   }
   if (!fits('timestamp-zone', bytes, start, end)) return false
@@ -271,6 +275,12 @@ function addMoment(tally: Tally, bytes: Uint8Array, start: number, end: number):
   if (bytes[end - 1] === 90) tally.timestampsUtc += 1
   else example(tally, 'timestamp-offset')
   return true
+}
+
+/** Of a timestamp: a blank, seconds, and no zero at the end of a fraction. */
+function isPlain(bytes: Uint8Array, start: number, end: number): boolean {
+  const length = end - start
+  return bytes[start + 10] === BLANK && (length === 19 || (length > 19 && bytes[end - 1] !== ZERO))
 }
 
 function addTenLong(tally: Tally, bytes: Uint8Array, start: number, end: number): boolean {
@@ -337,6 +347,7 @@ const SUMMED = [
   'invalidUtf8',
   'dateless',
   'timestampsUtc',
+  'timestampsPlain',
   'jsonbUnfit',
   'uuidSized',
 ] as const
@@ -399,6 +410,7 @@ export function profileOf(tally: Tally, examples: ColumnProfile['examples']): Co
             formats: tally.formats,
             dateless: tally.dateless,
             timestampsUtc: tally.timestampsUtc,
+            timestampsPlain: tally.timestampsPlain,
             jsonbUnfit: tally.jsonbUnfit,
             decimal:
               decimals === 0

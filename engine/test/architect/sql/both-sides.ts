@@ -7,6 +7,7 @@ import type { SurveyTable } from '@sensei/core/survey'
 import { aColumn, aTable, blobs, integers, reals, texts, withNulls } from '../surveys.ts'
 
 const DATES = { formats: { 'date-iso': 100 }, dateless: 0 } as const
+const MOMENTS = { formats: { 'timestamp-iso': 100 }, dateless: 0, timestampsPlain: 100 } as const
 const UUIDS = { formats: { uuid: 100 } } as const
 
 export const TABLE: SurveyTable = aTable('t', [
@@ -20,6 +21,7 @@ export const TABLE: SurveyTable = aTable('t', [
   aColumn('c', 'text', texts(), { collation: 'NOCASE' }),
   aColumn('b', 'boolean', withNulls(integers(100, { zeroOrOne: 100 }), 9)),
   aColumn('d', 'date', withNulls(texts(100, DATES), 9)),
+  aColumn('m', 'datetime', withNulls(texts(100, MOMENTS), 9)),
   aColumn('g', 'text', texts(100, UUIDS)),
   aColumn('x', 'blob', withNulls(blobs(), 9)),
 ])
@@ -35,6 +37,7 @@ const PG_TYPES = [
   'text',
   'boolean',
   'date',
+  'timestamp',
   'uuid',
   'bytea',
 ]
@@ -82,6 +85,15 @@ const row = fc.tuple(
   fc.constantFrom(...WORDS),
   fc.option(fc.constantFrom(0, 1)),
   fc.option(fc.constantFrom('2024-01-31', '2024-02-29', '1999-12-31', '0999-01-01')),
+  fc.option(
+    fc.constantFrom(
+      '2024-01-31 00:00:00',
+      '2024-01-31 10:20:30',
+      '2024-01-31 10:20:30.5',
+      '2024-01-31 10:20:30.000001',
+      '1999-12-31 23:59:59',
+    ),
+  ),
   fc.constantFrom('00000000-0000-4000-8000-000000000000', 'ffffffff-ffff-4fff-bfff-ffffffffffff'),
   fc.option(fc.constantFrom('', '00', 'ff00', '61')),
 )

@@ -251,3 +251,16 @@ test('a survey stops when it is told to', async () => {
   await expect(survey).rejects.toMatchObject({ code: 'INTERRUPTED' })
   await surveyor.close()
 })
+
+test('a moment is plain where it is written as PostgreSQL writes it', async () => {
+  const path = makeDatabase(folder, (database) => {
+    database.exec('create table t (a datetime, b datetime)')
+    const insert = database.prepare('insert into t values (?, ?)')
+    insert.run('2024-01-31 10:20:30', '2024-01-31T10:20:30')
+    insert.run('2024-01-31 10:20:30.5', '2024-01-31 10:20')
+    insert.run('2024-01-31 10:20:30.000001', '2024-01-31 10:20:30.500')
+    insert.run(null, '2024-01-31')
+  })
+  const columns = (await surveyOf(folder, path)).tables[0]!.columns
+  expect(columns.map(({ profile }) => profile.text?.timestampsPlain)).toEqual([3, 0])
+})
