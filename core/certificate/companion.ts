@@ -4,14 +4,22 @@ import type { Predicate, Statement } from './statement.ts'
 
 export function renderCertificate({ predicate }: Statement, keyid: string): string {
   const exact = predicate.verdict === 'equivalent'
+  // Whoever compares a pair that is there already is asked about nothing.
+  const asked = predicate.receipts === 'ledger'
   return page(
     exact ? 'Certificate: equivalent' : 'Certificate: equivalent, except for what was declared',
     `Every row of the source, converted as the plan says, is a row of the target, and the other way round${
-      exact ? '.' : ', except for the rejects and losses below, which were accepted beforehand.'
+      exact
+        ? '.'
+        : `, except for the rejects and losses below${asked ? ', which were accepted beforehand' : ''}.`
     }`,
     facts(predicate, keyid),
     section('Tables', tables(predicate)),
-    section('Left out or changed, and accepted', rejects(predicate), losses(predicate)),
+    section(
+      asked ? 'Left out or changed, and accepted' : 'Left out or changed',
+      rejects(predicate),
+      losses(predicate),
+    ),
     section('Computed by the plan', computed(predicate)),
     section('Carried in another form', converted(predicate)),
     section('Not carried', skipped(predicate)),

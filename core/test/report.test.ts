@@ -235,6 +235,9 @@ describe('the companion of a certificate', () => {
   })
 
   test('says that there are no receipts where Sensei did not copy', () => {
-    expect(renderCertificate(sampleStatement({ receipts: 'none' }), 'k')).toContain('No receipts')
+    const found = renderCertificate(sampleStatement({ receipts: 'none' }), 'k')
+    expect(found).toContain('No receipts')
+    expect(companion).toContain('accepted beforehand')
+    expect(found).not.toContain('accepted beforehand')
   })
 })
