@@ -326,6 +326,15 @@ describe('what SQLite computes', () => {
     expect(plan.converted.map((each) => each.kind)).toContain('check')
   })
 
+  test('bad input 44: a label that no enum could hold stays one of the values of its check', () => {
+    const label = 'ä'.repeat(64)
+    const plan = planOf([
+      shop({ checks: [{ name: 'kind', expression: `sku in ('${label}', '')` }] }),
+    ])
+    expect(only(only(plan.tables).checks).expression).toContain(`'${label}'`)
+    expect(plan.tables[0]?.columns[1]).toMatchObject({ target: 'sku', type: 'text' })
+  })
+
   test('bad input 51: generated columns are computed by the target too, or copied as values', () => {
     const generated = (expression: string) => ({
       generated: { kind: 'stored' as const, expression },
