@@ -3,12 +3,15 @@
  * until a person accepts it by name (`--accept-loss rule:table.column`).
  */
 export const LOSS_RULES = {
-  'mixed-to-text': 'values of several storage classes become text; 1 and "1" can no longer be told apart',
-  'mixed-to-bytes': 'texts in a column of blobs become their bytes; text and blob can no longer be told apart',
+  'mixed-to-text':
+    'values of several storage classes become text; 1 and "1" can no longer be told apart',
+  'mixed-to-bytes':
+    'texts in a column of blobs become their bytes; text and blob can no longer be told apart',
   'strip-nul': 'the NUL characters in a text are left out; PostgreSQL cannot hold them',
   'replace-invalid-utf8': 'bytes that are not UTF-8 become U+FFFD',
   'invalid-date-to-null': 'a text that is no date of the calendar becomes NULL',
-  'date-formats-unified': 'dates written in several ways become dates; the way each was written is not kept',
+  'date-formats-unified':
+    'dates written in several ways become dates; the way each was written is not kept',
   'timestamp-offset': 'the instant is kept, the offset that it was written with is not',
   'not-a-number-to-null': 'a text in a column of numbers becomes NULL',
   'json-to-jsonb': 'key order, white space and repeated keys of the JSON text are not kept',

@@ -8,7 +8,11 @@ import type { Engine, TextFormat } from './survey.ts'
 
 export interface Plan {
   readonly plan_version: 1
-  readonly source: { readonly engine: Engine; readonly url: string; readonly schema_fingerprint: string }
+  readonly source: {
+    readonly engine: Engine
+    readonly url: string
+    readonly schema_fingerprint: string
+  }
   readonly target: { readonly schema: string }
   readonly append: boolean
   /** In an order in which every table can be created. */

@@ -13,7 +13,17 @@ export interface Receipt {
   readonly epoch: number
 }
 
-export const STEP_KINDS = ['schema', 'table', 'chunk', 'index', 'constraint', 'foreign key', 'sequence', 'view', 'analyze'] as const
+export const STEP_KINDS = [
+  'schema',
+  'table',
+  'chunk',
+  'index',
+  'constraint',
+  'foreign key',
+  'sequence',
+  'view',
+  'analyze',
+] as const
 
 export type StepKind = (typeof STEP_KINDS)[number]
 

@@ -83,7 +83,11 @@ export type TextFormat = (typeof TEXT_FORMATS)[number]
 
 export interface ColumnProfile {
   readonly census: Census
-  readonly integer: { readonly min: string; readonly max: string; readonly zeroOrOne: number } | null
+  readonly integer: {
+    readonly min: string
+    readonly max: string
+    readonly zeroOrOne: number
+  } | null
   readonly real: {
     /** Values equal to the number their 15-digit text spells: they are decimals as written. */
     readonly roundTrips: number
@@ -158,7 +162,15 @@ export interface SurveyCheck {
 }
 
 export interface SurveyObject {
-  readonly kind: 'view' | 'trigger' | 'virtual table' | 'shadow table' | 'internal table' | 'routine' | 'sequence' | 'other'
+  readonly kind:
+    | 'view'
+    | 'trigger'
+    | 'virtual table'
+    | 'shadow table'
+    | 'internal table'
+    | 'routine'
+    | 'sequence'
+    | 'other'
   readonly name: string
   /** The table that it belongs to, if any. */
   readonly table: string | null

@@ -1,5 +1,11 @@
 /** What the validator found. Only the first two verdicts get a certificate; nothing undecided is ever a pass. */
-export const VERDICTS = ['equivalent', 'equivalent_except_declared', 'different', 'inconclusive', 'not_validated'] as const
+export const VERDICTS = [
+  'equivalent',
+  'equivalent_except_declared',
+  'different',
+  'inconclusive',
+  'not_validated',
+] as const
 
 export type Verdict = (typeof VERDICTS)[number]
 
@@ -45,7 +51,11 @@ export interface RowDifference {
   /** The key as text, `a, b` for a composite one; a digest of the row where there is no key. */
   readonly key: string
   /** For `changed`: one entry per column that differs. Long values are cut, binary ones are hex. */
-  readonly columns: readonly { readonly column: string; readonly source: string | null; readonly target: string | null }[]
+  readonly columns: readonly {
+    readonly column: string
+    readonly source: string | null
+    readonly target: string | null
+  }[]
   /** How often, for tables without a key. */
   readonly times: number
 }
@@ -87,7 +97,9 @@ export interface MutationScore {
   /** Mutants that PostgreSQL itself calls different, and those of them that the comparison caught. */
   readonly mutants: number
   readonly caught: number
-  readonly operators: Readonly<Record<string, { readonly mutants: number; readonly caught: number }>>
+  readonly operators: Readonly<
+    Record<string, { readonly mutants: number; readonly caught: number }>
+  >
 }
 
 export interface NotChecked {

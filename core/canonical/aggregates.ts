@@ -26,14 +26,18 @@ function namesFor(column: ColumnMapping): AggregateName[] {
   const type = canonicalType(column.type)
   switch (column.conversion) {
     case 'integer':
-      return type?.tag === 'i' || type?.tag === 'd' ? ['not null', 'sum', 'min', 'max'] : ['not null']
+      return type?.tag === 'i' || type?.tag === 'd'
+        ? ['not null', 'sum', 'min', 'max']
+        : ['not null']
     case 'boolean':
       return ['not null', 'true']
     case 'bytes':
       return ['not null', 'bytes']
     case 'text':
       // char(n) loses the blanks at its end.
-      return type?.name === 'text' || type?.name === 'varchar' ? ['not null', 'bytes'] : ['not null']
+      return type?.name === 'text' || type?.name === 'varchar'
+        ? ['not null', 'bytes']
+        : ['not null']
     case 'json':
       return ['not null', 'bytes']
     default:

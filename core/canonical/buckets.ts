@@ -137,7 +137,10 @@ export class BucketTable {
     let place = bucket * LANES
     let carry = 0
     for (let at = 60; at >= 0; at -= 4) {
-      const low = (digest.charCodeAt(at + 1) << 16) | (digest.charCodeAt(at + 2) << 8) | digest.charCodeAt(at + 3)
+      const low =
+        (digest.charCodeAt(at + 1) << 16) |
+        (digest.charCodeAt(at + 2) << 8) |
+        digest.charCodeAt(at + 3)
       const sum = (sums[place] as number) + digest.charCodeAt(at) * 0x1000000 + low + carry
       sums[place] = sum
       carry = sum > 0xffffffff ? 1 : 0

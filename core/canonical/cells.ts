@@ -22,7 +22,9 @@ export class CellBuffer {
   reserve(more: number): void {
     const needed = this.length + more
     if (needed <= this.bytes.length) return
-    const grown = Buffer.allocUnsafeSlow(Math.max(needed, Math.min(2 * this.bytes.length, needed + 2 ** 23)))
+    const grown = Buffer.allocUnsafeSlow(
+      Math.max(needed, Math.min(2 * this.bytes.length, needed + 2 ** 23)),
+    )
     this.bytes.copy(grown, 0, 0, this.length)
     this.bytes = grown
   }
@@ -121,7 +123,11 @@ export function parseRow(row: Uint8Array): (Cell | null)[] {
   for (let at = 0; at < row.length; ) {
     const end = cellEnd(row, at)
     if (row[at] === NULL_CELL) cells.push(null)
-    else cells.push({ tag: String.fromCharCode(row[at] ?? 0) as Tag, payload: row.subarray(row.indexOf(COLON, at) + 1, end) })
+    else
+      cells.push({
+        tag: String.fromCharCode(row[at] ?? 0) as Tag,
+        payload: row.subarray(row.indexOf(COLON, at) + 1, end),
+      })
     at = end
   }
   return cells
@@ -131,7 +137,10 @@ export function parseRow(row: Uint8Array): (Cell | null)[] {
 export function showCell(cell: Cell | null | undefined, charactersMax = 200): string | null {
   if (cell === null || cell === undefined) return null
   const bytes = cell.payload.subarray(0, charactersMax * 4)
-  const text = cell.tag === 'x' ? `\\x${Buffer.from(bytes).toString('hex')}` : Buffer.from(bytes).toString('utf8')
+  const text =
+    cell.tag === 'x'
+      ? `\\x${Buffer.from(bytes).toString('hex')}`
+      : Buffer.from(bytes).toString('utf8')
   const shown = cell.tag === 'f' ? showFloat(text) : text
   const cut = shown.length > charactersMax || bytes.length < cell.payload.length
   return cut ? `${shown.slice(0, charactersMax)}… (${cell.payload.length} bytes)` : shown

@@ -5,7 +5,22 @@
 
 import type { ColumnMapping, Conversion } from '../plan.ts'
 
-export type Tag = 'i' | 'b' | 'f' | 'd' | 't' | 'x' | 'D' | 'T' | 'z' | 'h' | 'u' | 'j' | 'J' | 'v' | 'p'
+export type Tag =
+  | 'i'
+  | 'b'
+  | 'f'
+  | 'd'
+  | 't'
+  | 'x'
+  | 'D'
+  | 'T'
+  | 'z'
+  | 'h'
+  | 'u'
+  | 'j'
+  | 'J'
+  | 'v'
+  | 'p'
 
 export interface CanonicalType {
   readonly tag: Tag
@@ -68,7 +83,10 @@ export function tagOf(name: string, isEnum: boolean): Tag {
 
 /** Reads a type as DDL spells it; null for one whose values only PostgreSQL itself can spell. */
 export function canonicalType(spelled: string): CanonicalType | null {
-  const match = /^([^()]+?)\s*(?:\(\s*(\d+)\s*(?:,\s*(-?\d+)\s*)?\))?((?: with| without) time zone)?$/.exec(spelled.trim())
+  const match =
+    /^([^()]+?)\s*(?:\(\s*(\d+)\s*(?:,\s*(-?\d+)\s*)?\))?((?: with| without) time zone)?$/.exec(
+      spelled.trim(),
+    )
   if (match === null) return null
   const [, base = '', size, scale, zone = ''] = match
   const spelling = (base + zone).toLowerCase().replace(/\s+/g, ' ')

@@ -53,7 +53,11 @@ export interface SourceReader {
   /** The rows of a chunk as tuples of PostgreSQL's COPY BINARY, in the order of `copiedColumns(table)`. */
   read(table: TableMapping, chunk: Chunk): AsyncIterable<CopyBatch>
   /** The stored cells of the n-th row of a chunk, for a reject; and its key as text. */
-  raw(table: TableMapping, chunk: Chunk, ordinal: number): Promise<{ key: string; cells: readonly RawCell[] }>
+  raw(
+    table: TableMapping,
+    chunk: Chunk,
+    ordinal: number,
+  ): Promise<{ key: string; cells: readonly RawCell[] }>
   /** True where rows can be found by their planned target key (canonical bytes); else a table is reloaded whole. */
   pickable(table: TableMapping): boolean
   /** The rows with these keys; a key that the snapshot does not have yields nothing. */

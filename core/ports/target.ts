@@ -150,7 +150,11 @@ export interface TargetWitness extends Witness {
 
 export interface TargetTable {
   readonly name: string
-  readonly columns: readonly { readonly name: string; readonly type: string; readonly nullable: boolean }[]
+  readonly columns: readonly {
+    readonly name: string
+    readonly type: string
+    readonly nullable: boolean
+  }[]
   /** Unique and NOT NULL: the primary key, else the shortest such unique one, else null. */
   readonly key: readonly string[] | null
 }
