@@ -36,11 +36,11 @@ export async function presenceOf(session: Session, backend: Backend): Promise<Pr
 
 /** When this returns, the backend has ended and its transaction with it. */
 export async function terminate(session: Session, backend: Backend): Promise<void> {
-  const deadline = Date.now() + terminateMsMax
+  const deadline = performance.now() + terminateMsMax
   for (;;) {
     const presence = await presenceOf(session, backend)
     if (presence === 'gone') return
-    if (presence === 'unknown' || Date.now() > deadline) throw holderUnknown(session, backend)
+    if (presence === 'unknown' || performance.now() > deadline) throw holderUnknown(session, backend)
     await signal(session, backend)
   }
 }

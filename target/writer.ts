@@ -109,14 +109,14 @@ export class Writer {
    * and that is the outcome.
    */
   private async settle(backend: Backend, step: Step, cause: unknown): Promise<Receipt> {
-    const deadline = Date.now() + settleMsMax
+    const deadline = performance.now() + settleMsMax
     for (let pauseMs = 50; ; pauseMs = Math.min(pauseMs * 2, settlePauseMsMax)) {
       const found = await this.outcome(backend, step).catch((error: unknown) =>
         targetError(error, `settling "${step.name}"`),
       )
       if (found === null) break
       if (!(found instanceof SenseiError)) return found
-      if (!found.retryable || Date.now() > deadline) throw found
+      if (!found.retryable || performance.now() > deadline) throw found
       await sleep(pauseMs)
     }
     const message = `The connection broke in COMMIT and "${step.name}" is not in; try again`
