@@ -15,10 +15,12 @@ interface Question {
 }
 
 /** Rows whose amount is no number are rejects. */
+const NUMBERS_ONLY = ` where typeof(amount) = 'integer'`
+
 const QUESTIONS: readonly Question[] = [
   {
     table: 'keyed',
-    source: `select id || '|' || name || '|' || amount || '|' || lower(hex(body)) as line from keyed where typeof(amount) = 'integer'`,
+    source: `select id || '|' || name || '|' || amount || '|' || lower(hex(body)) as line from keyed${NUMBERS_ONLY}`,
     target: `select id || '|' || name || '|' || amount || '|' || encode(body, 'hex') as line from keyed`,
     key: 'id',
   },
@@ -52,7 +54,8 @@ export interface Found {
   readonly rejected: number
 }
 
-export async function judge(sourcePath: string, targetUrl: string): Promise<Found> {
+/** `whole`: also the rows whose amount is no number, which are then texts. */
+export async function judge(sourcePath: string, targetUrl: string, whole = false): Promise<Found> {
   const source = new DatabaseSync(sourcePath, { readOnly: true })
   const target = new Client({ connectionString: targetUrl })
   await target.connect()
@@ -62,9 +65,11 @@ export async function judge(sourcePath: string, targetUrl: string): Promise<Foun
     let double = 0
     const wrong: string[] = []
     for (const question of QUESTIONS) {
-      const expected = (source.prepare(question.source).all() as unknown as { line: string }[]).map(
-        ({ line }) => line,
-      )
+      const expected = (
+        source
+          .prepare(whole ? question.source.replace(NUMBERS_ONLY, '') : question.source)
+          .all() as unknown as { line: string }[]
+      ).map(({ line }) => line)
       const { rows: held } = await target.query<{ line: string }>(question.target)
       rows += held.length
       const balance = new Map<string, number>()
