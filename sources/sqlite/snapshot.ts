@@ -6,15 +6,17 @@
  * written under a temporary name, flushed, renamed and flushed again: a file under its final name is complete.
  */
 import { createHash, randomUUID } from 'node:crypto'
+import { once } from 'node:events'
 import { createReadStream, readdirSync, rmSync, statfsSync, statSync } from 'node:fs'
 import { chmod, mkdir, open, rename, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { backup, type DatabaseSync } from 'node:sqlite'
+import { Worker } from 'node:worker_threads'
 import { SenseiError } from '@sensei/core/errors'
 import type { SnapshotOptions } from '@sensei/core/ports/source'
 import type { Snapshot } from '@sensei/core/snapshot'
-import { quoteIdent } from '@sensei/core/sql'
-import { describe, describingErrors, isSqlError, openReadOnly } from './open.ts'
+import { type CheckAnswer, type Damage, findDamageOf } from './damage.ts'
+import { describe, describingErrors, openReadOnly } from './open.ts'
 
 const PREFIX = 'sqlite-'
 const COMPLETE = '.copy'
@@ -25,6 +27,8 @@ const PAGES_A_STEP = 2_000
 
 /** Kept free on the disk beside the copy. */
 const SPARE_BYTES = 64 * 1024 * 1024
+
+const THREAD_BYTES_MIN = 16 * 1024 * 1024
 
 /** Bytes 18 and 19 of the header: 1 = rollback journal, 2 = write-ahead log. */
 const JOURNAL_MODE_OFFSET = 18
@@ -45,8 +49,10 @@ export async function takePrivateCopy(
   const location = join(directory, `${name}${COMPLETE}`)
   try {
     await copy(path, partial, options)
-    const unchecked = describingErrors(path, () => refuseDamage(path, partial))
-    const sha256 = await digest(partial, options.signal)
+    const [unchecked, sha256] = await Promise.all([
+      refuseDamage(path, partial, options.signal),
+      digest(partial, options.signal),
+    ])
     await flush(partial)
     await rename(partial, location)
     await flush(directory)
@@ -118,58 +124,35 @@ async function standAlone(partial: string): Promise<void> {
  * Refuses a copy that cannot be read reliably. Returns what could not be checked: a table whose definition needs
  * functions or collations that only its application has.
  */
-function refuseDamage(path: string, partial: string): readonly string[] {
-  const database = openReadOnly(partial)
+async function refuseDamage(
+  path: string,
+  partial: string,
+  signal: AbortSignal,
+): Promise<readonly string[]> {
+  const { damage, unchecked } = await checkCopy(path, partial, signal)
+  if (damage.length === 0) return unchecked
+  throw new SenseiError('SOURCE_CORRUPT', `${path} is damaged: ${damage[0]}`, {
+    details: { path, findings: damage },
+  })
+}
+
+/** A large file on a thread of its own, beside the hash of the copy; for a small one that costs more than it saves. */
+async function checkCopy(path: string, partial: string, signal: AbortSignal): Promise<Damage> {
+  if (statSync(partial).size < THREAD_BYTES_MIN) {
+    return describingErrors(path, () => findDamageOf(partial))
+  }
+  const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js'
+  const thread = new Worker(new URL(`./check-thread.${extension}`, import.meta.url), {
+    workerData: { partial },
+  })
   try {
-    const { damage, unchecked } = findDamage(database)
-    if (damage.length === 0) return unchecked
-    throw new SenseiError('SOURCE_CORRUPT', `${path} is damaged: ${damage[0]}`, {
-      details: { path, findings: damage },
-    })
+    const [answer] = (await once(thread, 'message', { signal })) as [CheckAnswer]
+    if ('damage' in answer) return answer
+    throw Object.assign(new Error(answer.message), { errcode: answer.errcode })
   } finally {
-    database.close()
+    await thread.terminate()
   }
 }
-
-interface Damage {
-  readonly damage: readonly string[]
-  readonly unchecked: readonly string[]
-}
-
-function findDamage(database: DatabaseSync): Damage {
-  try {
-    return { damage: quickCheck(database, '100'), unchecked: [] }
-  } catch (error) {
-    if (!isSqlError(error)) throw error
-  }
-  // One definition stops the whole check: then table by table.
-  const tables = database.prepare(`select name from sqlite_schema where type = 'table'`)
-  const damage: string[] = []
-  const unchecked: string[] = []
-  for (const { name } of tables.all() as { name: string }[]) {
-    try {
-      damage.push(...quickCheck(database, quoteIdent(name)))
-    } catch (error) {
-      if (!isSqlError(error)) throw error
-      unchecked.push(`the pages of table ${name} were not checked: ${(error as Error).message}`)
-    }
-  }
-  return { damage, unchecked }
-}
-
-function quickCheck(database: DatabaseSync, argument: string): readonly string[] {
-  const check = database.prepare(`pragma quick_check(${argument})`)
-  check.setReturnArrays(true)
-  const lines = (check.all() as unknown as string[][]).map(([line]) => line ?? '')
-  return lines.filter((line) => line !== 'ok' && !ABOUT_ROWS.test(line))
-}
-
-/**
- * quick_check also reports rows that break NOT NULL, CHECK or STRICT: such rows are data, which the survey and the
- * load deal with. Everything else is a file that cannot be read reliably.
- */
-const ABOUT_ROWS =
-  /^(NULL value in |CHECK constraint failed in |non-(\w+) value in |(TEXT|NUMERIC|INTEGER|REAL|BLOB|NULL) value in )/
 
 function refuseWithoutRoom(path: string, directory: string): void {
   const needed = statSync(path).size + walSize(path) + SPARE_BYTES
