@@ -146,7 +146,7 @@ function conversionFor(column: SurveyColumn, type: CanonicalType | null): How | 
     case 'b':
       return only('integer') && (column.profile.integer?.zeroOrOne ?? 0) === census.integer ? { conversion: 'boolean' } : found
     case 'f':
-      return only('integer', 'real') ? { conversion: 'real' } : found
+      return only('integer', 'real') ? float(column, type) : found
     case 'd':
       return decimal(column, type) ?? found
     case 't':
@@ -173,6 +173,13 @@ function conversionFor(column: SurveyColumn, type: CanonicalType | null): How | 
     default:
       return found
   }
+}
+
+/** SQLite's numbers have 64 bits; a column of 32 keeps about 7 digits of them, and the comparison rounds as it does. */
+function float({ profile: { census } }: SurveyColumn, type: CanonicalType): How {
+  const rows = census.integer + census.real
+  if (type.name !== 'float4' || rows === 0) return { conversion: 'real' }
+  return { conversion: 'real', loss: { rule: 'real-to-decimal', rows } }
 }
 
 /** Floating point values that are no decimals of the column's scale can only have been rounded. */

@@ -103,3 +103,12 @@ test('a loss that the copy must have made is declared', () => {
     ['real-to-decimal', 'd', 3],
   ])
 })
+
+test.each([
+  ['real', 4],
+  ['double precision', null],
+])('what a column of %s cannot hold is declared', (type, rows) => {
+  const source = survey(table('t', [column('x', { integer: 1, real: 3 })]))
+  const { losses } = pair(source, [target('t', { x: type })], 'public', false).plan
+  expect(losses.map((loss) => [loss.rule, loss.rows])).toEqual(rows === null ? [] : [['real-to-decimal', rows]])
+})
