@@ -1,4 +1,5 @@
 /** Primary keys and unique constraints, and the columns by which a row is found again. */
+import { displayName } from '@sensei/core/display'
 import type { IndexMapping, KeyMapping } from '@sensei/core/plan'
 import { quoteIdent } from '@sensei/core/sql'
 import type { SurveyKey } from '@sensei/core/survey'
@@ -115,17 +116,23 @@ function collatedUnique(
   const collations = columns.map((column, at) =>
     collationOf(key.collations[at] ?? column.source.collation),
   )
-  const folds = columns.some((column, at) => isText(column) && collations[at] !== 'BINARY')
-  if (!folds) return []
-  const name = draft.relations.claim(
-    [table.namedAfter, ...columns.map((column) => column.namedAfter), 'folded'].join('_'),
+  const ordered = columns.flatMap((column, at) =>
+    isText(column) ? [collations[at] ?? 'BINARY'] : [],
   )
+  if (ordered.every((collation) => collation === 'BINARY')) return []
+  const folds = ordered.some(isFolded)
   draft.notes.findings.push(collationFinding(table, columns[0]?.source.name ?? null, collations))
   draft.notes.converted.push({
     kind: 'unique',
     name: key.name ?? `${table.source.name} (${key.columns.join(', ')})`,
-    note: 'its collation becomes a unique index over the folded text',
+    note: folds
+      ? 'its collation becomes a unique index over the folded text'
+      : 'PostgreSQL does not have its collation; it compares bytes, so it may take what SQLite refused',
   })
+  if (!folds) return []
+  const name = draft.relations.claim(
+    [table.namedAfter, ...columns.map((column) => column.namedAfter), 'folded'].join('_'),
+  )
   const parts = columns.map((column, at) => foldedPart(column, collations[at] ?? 'BINARY'))
   return [{ name, unique: true, parts, where: null }]
 }
@@ -135,13 +142,17 @@ export function collationFinding(
   column: string | null,
   collations: readonly string[],
 ) {
-  const names = [...new Set(collations.filter((collation) => collation !== 'BINARY'))].join(', ')
-  return {
-    code: 'collation',
-    table: table.source.name,
-    column,
-    message: `compared under ${names} in SQLite; in PostgreSQL its index folds likewise, but queries compare bytes unless they fold too`,
-  }
+  const named = [...new Set(collations.filter((collation) => collation !== 'BINARY'))]
+  const names = named.map(displayName).join(', ')
+  const message = named.every(isFolded)
+    ? `compared under ${names} in SQLite; in PostgreSQL its index folds likewise, but queries compare bytes unless they fold too`
+    : `compared under ${names} in SQLite, which PostgreSQL does not have: there its index and queries compare bytes`
+  return { code: 'collation', table: table.source.name, column, message }
+}
+
+/** A collation that an index over an expression stands for; one of an application's own has none. */
+function isFolded(collation: string): boolean {
+  return collation === 'NOCASE' || collation === 'RTRIM'
 }
 
 function isText(column: ColumnDraft): boolean {

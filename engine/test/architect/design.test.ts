@@ -106,6 +106,28 @@ describe('keys', () => {
     )
   })
 
+  test('bad input 62: a collation that PostgreSQL does not have leaves a key over bytes, and the plan says so', () => {
+    const name = aColumn('name', 'TEXT', texts(), { collation: 'german', notNull: true })
+    const plan = planOf([
+      idTable('u', [name], {
+        uniques: [aKey(['name'], { collations: ['german'] })],
+        indexes: [anIndex('by_name', ['name'])],
+      }),
+    ])
+    const [table] = plan.tables
+    expect(table?.uniques).toMatchObject([{ columns: ['name'] }])
+    expect(table?.indexes).toMatchObject([{ name: 'by_name', parts: ['"name"'] }])
+    expect(plan.converted).toMatchObject([
+      { kind: 'unique', note: expect.stringContaining('compares bytes') as string },
+    ])
+    expect(plan.findings.map(({ code, message }) => [code, /GERMAN.*bytes/.test(message)])).toEqual(
+      [
+        ['collation', true],
+        ['collation', true],
+      ],
+    )
+  })
+
   test('bad input 31: a unique key longer than an index entry is refused before anything is copied', () => {
     const long = aColumn('long', 'TEXT', texts(5, { bytesMax: 2705 }))
     const plan = planOf([
