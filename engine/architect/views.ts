@@ -3,7 +3,7 @@ import type { ViewMapping } from '@sensei/core/plan'
 import { quoteQualified } from '@sensei/core/sql'
 import type { Survey, SurveyObject } from '@sensei/core/survey'
 import type { DraftedTables } from './draft-tables.ts'
-import { type Draft, tableOf } from './drafts.ts'
+import { columnsOf, type Draft, type TableDraft, tableOf } from './drafts.ts'
 import { foldName, mapNames, Namespace } from './names.ts'
 import { columnValue } from './scope.ts'
 import type { Relation } from './sql/from.ts'
@@ -65,6 +65,7 @@ function mapView(
       target: column,
       read: (sql) => ({ ...value, sql, literal: null, aggregated: false }),
     })),
+    key: null,
   }
   const target_sql = `select ${distinct ? 'distinct ' : ''}${selectList(named)} ${tail}`.trim()
   return { relation, mapping: { source: source.name, target, source_sql: body, target_sql } }
@@ -87,7 +88,16 @@ function tableRelation(survey: Survey, draft: Draft, name: string): Relation | n
       target: column.target,
       read: (sql) => columnValue(column, sql),
     })),
+    key: keyOf(table),
   }
+}
+
+/** SQLite lets NULL into a primary key, more than once. */
+function keyOf(table: TableDraft): readonly string[] | null {
+  const columns = columnsOf(table, table.source.primaryKey?.columns ?? [])
+  if (columns === null || columns.length === 0) return null
+  if (columns.some(({ source }) => source.profile.census.null > 0)) return null
+  return columns.map(({ source }) => source.name)
 }
 
 /** Depth first over what each view reads; a circle cannot loop, since no view is visited twice. */

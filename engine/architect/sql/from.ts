@@ -15,6 +15,8 @@ export interface Relation {
     /** What the column is when an expression reads it by this SQL; refuses where its values cannot be used. */
     readonly read: (sql: string) => Value
   }[]
+  /** Names of columns that tell every row from every other, NULLs and all. */
+  readonly key: readonly string[] | null
 }
 
 export interface Scope {
@@ -23,6 +25,8 @@ export interface Scope {
   readonly star: (
     table: string | null,
   ) => readonly { readonly table: string; readonly name: string }[]
+  /** SQL of the columns that tell the rows apart; null where none are known to. */
+  readonly key: readonly string[] | null
 }
 
 interface Bound {
@@ -50,7 +54,12 @@ export function bindFrom(
     sql,
     column: (table, name, doubtful) => resolve(bound, table, name, doubtful),
     star: (table) => star(bound, items, table),
+    key: bound.length === 1 ? keyOf(bound) : null,
   }
+}
+
+function keyOf(bound: readonly Bound[]): readonly string[] | null {
+  return bound[0]?.relation.key?.map((name) => resolve(bound, null, name, false).sql) ?? null
 }
 
 function bind(

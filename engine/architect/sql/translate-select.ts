@@ -38,9 +38,13 @@ export function translateSelect(
   checkGrouping(select, columns, groups)
   const where = select.where === null ? null : asBoolean(translate(select.where, plain))
   const having = select.having === null ? null : asBoolean(translate(select.having, aliases))
-  const order = select.orderBy.map((item) =>
-    orderPart(item, translate(orderTarget(item.expression, items), grouped), select),
+  const ordered = select.orderBy.map((item) =>
+    translate(orderTarget(item.expression, items), grouped),
   )
+  const order = select.orderBy.map((item, place) =>
+    orderPart(item, ordered[place] as Value, select),
+  )
+  if (select.limit !== null && ordered.length > 0) checkLimit(ordered, columns, groups, scope)
   const clauses = [
     scope.sql === '' ? '' : `from ${scope.sql}`,
     where === null ? '' : `where ${where}`,
@@ -169,6 +173,21 @@ function orderPart(item: Select['orderBy'][number], target: Value, select: Selec
   // SQLite counts NULL as the smallest value, PostgreSQL as the largest.
   const nulls = item.nulls ?? (item.descending ? 'last' : 'first')
   return `${sql}${item.descending ? ' desc' : ''} nulls ${nulls}`
+}
+
+/** Between rows that the order does not tell apart each engine may cut elsewhere. */
+function checkLimit(
+  ordered: readonly Value[],
+  columns: readonly OutputColumn[],
+  groups: readonly Value[],
+  scope: Scope,
+): void {
+  const exact = ordered.filter((value) => value.kind !== 'text' || isBinary(value))
+  const told = new Set(exact.map(({ sql }) => sql))
+  const shown = columns.map(({ value }) => value.sql)
+  const key = groups.length > 0 ? groups.map(({ sql }) => sql) : scope.key
+  for (const telling of [shown, key]) if (telling?.every((sql) => told.has(sql)) === true) return
+  refuse('it limits rows that its order does not all tell apart')
 }
 
 function limitClause(select: Select): string {

@@ -471,7 +471,7 @@ describe('views', () => {
 
   test('portable ones are carried under their own column names', () => {
     const plan = viewOf(
-      'select o.id, u.name as "Who", count(*) as n from "order" o left join user u on u.id = o.user where paid group by o.id, u.name order by 2 desc limit 5',
+      'select o.id, u.name as "Who", count(*) as n from "order" o left join user u on u.id = o.user where paid group by o.id, u.name order by 2 desc, o.id limit 5',
     )
     expect(only(plan.views)).toEqual({
       source: 'v',
@@ -479,7 +479,7 @@ describe('views', () => {
       source_sql: expect.stringMatching(/^select o\.id/),
       target_sql:
         'select "o"."id" as "id", "u"."Name" as "Who", count(*) as "n" from "public"."order" as "o" left join "public"."user" as "u" on ("u"."id" = "o"."user") ' +
-        'where "o"."paid" group by "o"."id", "u"."Name" order by "u"."Name" collate "C" desc nulls last limit 5',
+        'where "o"."paid" group by "o"."id", "u"."Name" order by "u"."Name" collate "C" desc nulls last, "o"."id" nulls first limit 5',
     })
   })
 
