@@ -63,8 +63,14 @@ export async function certify(life: Life): Promise<void> {
   const snapshot = await loadedSnapshot(life)
   // It was replaced: the load is running again, to be brought to the new one.
   if (life.version !== before) return endSourcePass(life)
-  const { verdict } = await certifyLoad(life, await planOf(life), snapshot)
-  life.sourcePass = null
+  const inForce = await planOf(life)
+  const { verdict } = await patiently(life.signal, async () => {
+    try {
+      return await certifyLoad(life, inForce, snapshot)
+    } finally {
+      await endSourcePass(life)
+    }
+  })
   await life.enter('completed', { verdict })
 }
 
@@ -74,7 +80,8 @@ export async function endSourcePass(life: Life): Promise<void> {
   const { sourcePass } = life
   life.sourcePass = null
   await life.cast.scanners.close()
-  await sourcePass.close()
+  // The validator may have closed it already.
+  await sourcePass.close().catch(() => undefined)
 }
 
 /** A retry wants what was mended in the source since: it gives up the old snapshot, and all is brought to a new one. */

@@ -11,6 +11,7 @@ import type { Aggregate, CanonicalBatch, QueryLimits, QueryResult, TargetView } 
 import { quoteLiteral } from '@sensei/core/sql'
 import type { Client } from 'pg'
 import { openClient } from '../connection.ts'
+import { losesConnection, targetError } from '../refusal.ts'
 import type { ConnectionSettings } from '../settings.ts'
 import { aggregateTable } from './aggregates.ts'
 import { type CatalogueTable, describeTables, readCatalogue } from './catalogue.ts'
@@ -21,13 +22,28 @@ import { scanTable, splitBlocks } from './scan.ts'
 import { compareStructure } from './structure.ts'
 
 export async function openTargetWitness(settings: ConnectionSettings, view: TargetView): Promise<TargetWitness> {
-  const client = await openClient(settings, 'validator')
+  const client = inOurWords(await openClient(settings, 'validator'))
   try {
     return new PostgresWitness({ client, settings, schema: view.schema, snapshot: await begin(client, view.snapshot) })
   } catch (error) {
     await client.end().catch(() => undefined)
     throw error
   }
+}
+
+/** A connection that is lost is told as such, whoever was using it: the validation is then done again, not decided. */
+function inOurWords(client: Client): Client {
+  const query = client.query.bind(client) as (...values: unknown[]) => unknown
+  const told = (...values: unknown[]): unknown => {
+    const result = query(...values)
+    return result instanceof Promise ? result.catch((error: unknown) => Promise.reject(lossOf(error))) : result
+  }
+  client.query = told as Client['query']
+  return client
+}
+
+function lossOf(error: unknown): unknown {
+  return losesConnection(error) ? targetError(error, 'reading it') : error
 }
 
 /** Row-level security must fail a query rather than hide rows from it. */
@@ -62,7 +78,11 @@ class PostgresWitness implements TargetWitness {
 
   async *scan(table: TableMapping, range: Json): AsyncGenerator<CanonicalBatch> {
     const catalogue = await this.#table(table)
-    yield* scanTable({ client: this.#client, schema: this.#schema, catalogue, table, range })
+    try {
+      yield* scanTable({ client: this.#client, schema: this.#schema, catalogue, table, range })
+    } catch (error) {
+      throw lossOf(error)
+    }
   }
 
   async aggregates(table: TableMapping): Promise<readonly Aggregate[]> {
