@@ -11,6 +11,9 @@ import type { ScanAnswer, ScannerTask, ScannerUrls } from './roles/scanner.ts'
 const SCANNER = new URL('./roles/scanner.ts', import.meta.url)
 const THREADS_MAX = 8
 
+/** Rows from this size on count as large: each is held whole by whoever hashes it. */
+const LARGE_BYTES = 8 * 1024 * 1024
+
 export function threadScanners(urls: ScannerUrls): Scanners {
   return new ThreadScanners(urls, Math.min(availableParallelism(), THREADS_MAX))
 }
@@ -75,10 +78,14 @@ class ThreadScanners implements Scanners {
     await Promise.all(workers.map((worker) => worker.terminate()))
   }
 
+  /** Large values are read by one thread at a time, whichever side they are on. */
   #next(): void {
-    while (this.#queue.length > 0 && this.#busy.size < this.threads) {
+    while (this.#busy.size < this.threads) {
+      const crowded = [...this.#busy.values()].some(isLarge)
+      const place = this.#queue.findIndex((job) => !crowded || !isLarge(job))
+      const job = this.#queue.splice(place, place < 0 ? 0 : 1)[0]
+      if (job === undefined) return
       const worker = this.#idle.pop() ?? this.#start()
-      const job = this.#queue.shift() as Job
       this.#busy.set(worker, job)
       worker.ref()
       worker.postMessage(job.request)
@@ -120,6 +127,10 @@ class ThreadScanners implements Scanners {
     job?.reject(new SenseiError('WORKER_DIED', `a thread of the validator died: ${why}`))
     this.#next()
   }
+}
+
+function isLarge({ request }: Job): boolean {
+  return request.table.bytes_max > LARGE_BYTES
 }
 
 function errorOf({ code, message }: Required<ScanAnswer>['error']): SenseiError {

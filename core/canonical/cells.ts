@@ -26,7 +26,14 @@ export class CellBuffer {
       Math.max(needed, Math.min(2 * this.bytes.length, needed + 2 ** 23)),
     )
     this.bytes.copy(grown, 0, 0, this.length)
+    freeMemory(this.bytes)
     this.bytes = grown
+  }
+
+  /** Gives its memory back at once; it is of no use afterwards. */
+  release(): void {
+    freeMemory(this.bytes)
+    this.length = 0
   }
 
   null(): void {
@@ -88,6 +95,16 @@ export class CellBuffer {
   written(): Buffer {
     return this.bytes.subarray(0, this.length)
   }
+}
+
+/**
+ * Frees what a large buffer holds, without waiting for the garbage collector: it hardly sees memory outside of its heap, and a
+ * few forgotten rows of 64 MB are all that a process may have.
+ */
+export function freeMemory(bytes: Uint8Array): void {
+  const { buffer } = bytes
+  const alone = bytes.byteLength === buffer.byteLength && bytes.byteLength > 1024 * 1024
+  if (alone && buffer instanceof ArrayBuffer) buffer.transfer(0)
 }
 
 /** Where the cell that begins at `at` ends. */

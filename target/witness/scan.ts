@@ -52,12 +52,13 @@ export async function* scanTable(parts: ScanParts): AsyncGenerator<CanonicalBatc
       decoder.taken()
     }
     finished = true
+    if (!decoder.ended) throw new SenseiError('TARGET_UNREACHABLE', 'the target stopped in the middle of a table')
+    if (decoder.rows > 0) yield { ...decoder.batch(), rejected: 0 }
   } finally {
     // A caller that stops early leaves rows on the wire; the session is of no use until they are read.
     if (!finished) stream.resume()
+    decoder.release()
   }
-  if (!decoder.ended) throw new SenseiError('TARGET_UNREACHABLE', 'the target stopped in the middle of a table')
-  if (decoder.rows > 0) yield { ...decoder.batch(), rejected: 0 }
 }
 
 /** The columns whose values arrive as the text that PostgreSQL gives them. */

@@ -24,7 +24,7 @@ export class TupleDecoder {
   rows = 0
   ended = false
   readonly #fields: readonly FieldPlan[]
-  #out = new CellBuffer(BUFFER_BYTES)
+  readonly #out = new CellBuffer(BUFFER_BYTES)
   /** Where the last complete row ends in `#out`. */
   #complete = 0
   #parts: Buffer[] = []
@@ -62,18 +62,16 @@ export class TupleDecoder {
   }
 
   taken(): void {
-    const out = this.#out
-    const rest = out.length - this.#complete
-    if (out.bytes.length > 4 * BUFFER_BYTES && rest < BUFFER_BYTES) {
-      // A large row made it grow; that memory goes back.
-      this.#out = new CellBuffer(BUFFER_BYTES)
-      out.bytes.copy(this.#out.bytes, 0, this.#complete, out.length)
-    } else {
-      out.bytes.copyWithin(0, this.#complete, out.length)
-    }
-    this.#out.length = rest
+    // A buffer that a large row made grow is kept: the next one needs it again, and a dropped one is not freed at once.
+    this.#out.bytes.copyWithin(0, this.#complete, this.#out.length)
+    this.#out.length -= this.#complete
     this.#complete = 0
     this.rows = 0
+  }
+
+  /** After the last batch was used. */
+  release(): void {
+    this.#out.release()
   }
 
   /** Reads as much of `data` as is whole; returns how much that was, and sets `#wanted` for the rest. */
