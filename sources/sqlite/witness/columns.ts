@@ -9,6 +9,7 @@
  *     q TEXT ','               a REAL that its 15-digit text spells
  *     e DIGITS ','             a REAL that is this integer over a power of ten (scaleOf)
  *     2, 5, 6                  a REAL, TEXT, BLOB which is the row's next extra result column
+ *     l TAG LENGTH ','         a large value, to be fetched in pieces: its bytes are the payload
  *     !                        unfit                       ?                     not in this mode: read the rows one by one
  */
 import { canonicalType } from '@sensei/core/canonical/types'
@@ -24,26 +25,81 @@ export interface CellSql {
 
 /**
  * `grouped`: many rows become one text, without extra columns. `wide`: texts and blobs come as extra columns, because they are
- * large (concatenation copies) or because the database is UTF-16.
+ * large (concatenation copies) or because the database is UTF-16. `pieces`: the same, but the largest are left where they are.
  */
-export type Mode = 'grouped' | 'single' | 'wide'
+export type Mode = 'grouped' | 'single' | 'wide' | 'pieces'
+
+/** Values from this size on are fetched in pieces of this size. */
+export const PIECE_BYTES = 8 * 1024 * 1024
 
 export function cellSql(table: string, column: ColumnMapping, mode: Mode): CellSql {
-  const c = column.expression === undefined ? `${quoteIdent(table)}.${quoteIdent(column.source ?? '')}` : `(${column.expression})`
+  const c = source(table, column)
   const finished = finishedCell(column, c)
   const usual = finished?.storage ?? (takesReal(column) ? 'real' : 'text')
   // The likeliest comes first: SQLite compares the name of the class with each in turn.
   const classes = [usual, 'null', ...(['integer', 'text', 'real', 'blob'] as const).filter((storage) => storage !== usual)] as const
   const branches = classes.map((storage) => {
-    const own = finished?.storage === storage && (mode !== 'wide' || finished.short)
-    return `when '${storage}' then ${own ? finished.cell : unfinishedCell(column, c, storage, mode)}`
+    const own = finished?.storage === storage && (!isWide(mode) || finished.short)
+    const cell = own ? finished.cell : unfinishedCell(column, c, storage, mode)
+    const inPieces = mode === 'pieces' && finished?.storage === storage && !finished.short
+    return `when '${storage}' then ${inPieces ? largeCell(column, c, cell) : cell}`
   })
-  const extra = mode === 'wide' || (mode === 'single' && takesReal(column))
+  const extra = isWide(mode) || (mode === 'single' && takesReal(column))
   return {
     cell: `case typeof(${c}) ${branches.join(' ')} end`,
     extra: extra ? extraSql(c, mode) : null,
   }
 }
+
+function isWide(mode: Mode): boolean {
+  return mode === 'wide' || mode === 'pieces'
+}
+
+function largeCell(column: ColumnMapping, c: string, otherwise: string): string {
+  const tag = canonicalType(column.type)?.tag ?? ''
+  return `case when octet_length(${c}) > ${PIECE_BYTES} then 'l${tag}'||octet_length(${c})||',' else ${otherwise} end`
+}
+
+/** Bytes ?2 to ?2 + ?3 (counted from 1) of the value in the row with rowid ?1. */
+export function pieceSql(table: string, column: ColumnMapping, rowid: string): string {
+  const c = source(table, column)
+  // A cast would hold a blob twice; a text counts characters without it.
+  const bytes = column.conversion === 'bytes' ? c : `cast(${c} as blob)`
+  return `select substr(${bytes}, ?2, ?3) from ${quoteIdent(table)} where ${quoteIdent(table)}.${rowid} = ?1`
+}
+
+function source(table: string, column: ColumnMapping): string {
+  return column.expression === undefined ? `${quoteIdent(table)}.${quoteIdent(column.source ?? '')}` : `(${column.expression})`
+}
+
+/**
+ * The cell of a group as arguments of one concat(), which copies each byte once. It takes only the storage class that the
+ * conversion expects: any other gives `?`, or a tag that is not the column's, and the group is read row by row.
+ */
+export function groupedCell(table: string, column: ColumnMapping): readonly string[] {
+  const c = source(table, column)
+  const finished = finishedCell(column, c)
+  // Of NULL only the tag is left, because all else is NULL as well.
+  const tagged = (storage: string, tag: string): string[] => [
+    tag === storage.charAt(0) ? `substr(typeof(${c}),1,1)` : `iif(typeof(${c})='${storage}','${tag}',iif(${c} is null,'n','?'))`,
+    `octet_length(${c})`,
+    `':'||${c}`,
+  ]
+  const tag = finishedTag(column)
+  if (finished !== null && tag !== null) return tagged(finished.storage, tag)
+  if (TEXT_ONLY.includes(column.conversion)) return tagged('text', '3')
+  return [cellSql(table, column, 'grouped').cell]
+}
+
+/** The tag of the texts or blobs that SQLite finishes by itself; null where it does not. */
+export function finishedTag(column: ColumnMapping): string | null {
+  const finished = finishedCell(column, '')
+  const type = canonicalType(column.type)
+  if (finished === null || finished.storage === 'integer') return null
+  return finished.storage === 'blob' ? 'x' : column.conversion === 'text' ? 't' : (type?.tag ?? 'j')
+}
+
+const TEXT_ONLY: readonly string[] = ['date', 'timestamp', 'timestamptz', 'time', 'jsonb', 'text', 'json', 'text-strip-nul', 'text-replace-invalid']
 
 type Storage = 'null' | 'integer' | 'real' | 'text' | 'blob'
 
@@ -56,16 +112,19 @@ function unfinishedCell(column: ColumnMapping, c: string, storage: Storage, mode
     case 'real':
       return realCell(column, c, mode)
     case 'text':
-      return mode === 'wide' ? `'5'` : payload('3', c)
+      return isWide(mode) ? `'5'` : payload('3', c)
     case 'blob':
-      return mode === 'wide' ? `'6'` : payload('4', c)
+      return isWide(mode) ? `'6'` : payload('4', c)
   }
 }
 
 /** A TEXT arrives as its bytes: as a string, Node would replace what is not UTF-8. */
 function extraSql(c: string, mode: Mode): string {
   const real = `case typeof(${c}) when 'real' then ${c}`
-  return mode === 'wide' ? `${real} when 'text' then cast(${c} as blob) when 'blob' then ${c} end` : `${real} end`
+  if (!isWide(mode)) return `${real} end`
+  const kept = mode === 'pieces' ? ` and octet_length(${c}) <= ${PIECE_BYTES}` : ''
+  return `case when typeof(${c}) = 'real' then ${c} when typeof(${c}) = 'text'${kept} then cast(${c} as blob)
+    when typeof(${c}) = 'blob'${kept} then ${c} end`
 }
 
 function takesReal(column: ColumnMapping): boolean {

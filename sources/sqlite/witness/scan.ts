@@ -2,12 +2,12 @@
  * Reads a table of the snapshot as canonical rows. Where the rows have a rowid and nothing stands in the way, SQLite joins a
  * thousand of them into one blob; a group that holds something only Node can convert exactly is read again row by row.
  */
-import type { DatabaseSync } from 'node:sqlite'
+import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import type { Json } from '@sensei/core/json'
-import { comparedColumns, type TableMapping } from '@sensei/core/plan'
+import { type ColumnMapping, comparedColumns, type TableMapping } from '@sensei/core/plan'
 import type { CanonicalBatch } from '@sensei/core/ports/witness'
 import { quoteIdent } from '@sensei/core/sql'
-import { type CellSql, cellSql, type Mode } from './columns.ts'
+import { type CellSql, cellSql, groupedCell, type Mode, PIECE_BYTES, pieceSql } from './columns.ts'
 import { type ExtraValue, Walk } from './walk.ts'
 
 const BATCH_BYTES = 512 * 1024
@@ -39,7 +39,8 @@ export async function* scanTable(parts: ScanParts): AsyncGenerator<CanonicalBatc
   const range = parts.range as RowidRange | null
   const wide = parts.encoding !== 'UTF-8' || parts.table.bytes_max > LARGE_BYTES
   if (parts.rowid === null || range === null || wide) {
-    yield* readRows(parts, range, wide ? 'wide' : 'single')
+    const pieces = parts.encoding === 'UTF-8' && parts.rowid !== null
+    yield* readRows(parts, range, !wide ? 'single' : pieces ? 'pieces' : 'wide')
   } else {
     yield* readGroups(parts, { from: BigInt(range.from), to: BigInt(range.to) })
   }
@@ -76,32 +77,59 @@ async function* readRows(parts: ScanParts, range: RowidRange | null, mode: Mode)
   const columns = comparedColumns(parts.table)
   const cells = columns.map((column) => cellSql(parts.table.source, column, mode))
   const walk = new Walk(columns, cells.map(({ extra }) => extra !== null), parts.encoding)
-  const statement = parts.database.prepare(rowSql(parts, cells, range !== null))
+  const statement = parts.database.prepare(rowSql(parts, cells, { bounded: range !== null, rowid: mode === 'pieces' }))
   statement.setReturnArrays(true)
   statement.setReadBigInts(true)
   const bounds = range === null ? [] : [BigInt(range.from), BigInt(range.to)]
-  for (const row of statement.iterate(...bounds) as unknown as Iterable<[string | Uint8Array, ...ExtraValue[]]>) {
-    const [text, ...extras] = row
-    walk.addRow(typeof text === 'string' ? Buffer.from(text, 'latin1') : asBuffer(text), extras)
-    if (walk.waiting >= BATCH_BYTES) yield walk.take()
+  const fetch = mode === 'pieces' ? new Pieces(parts) : null
+  try {
+    for (const row of statement.iterate(...bounds) as unknown as Iterable<[string | Uint8Array, ...ExtraValue[]]>) {
+      const [text, ...extras] = row
+      const bytes = typeof text === 'string' ? Buffer.from(text, 'latin1') : asBuffer(text)
+      if (fetch === null) walk.addRow(bytes, extras)
+      else walk.addRow(bytes, extras, (column, from) => fetch.read(column, extras.at(-1) as bigint, from))
+      if (walk.waiting >= BATCH_BYTES) yield walk.take()
+    }
+    if (!walk.idle) yield walk.take()
+  } finally {
+    walk.release()
   }
-  if (!walk.idle) yield walk.take()
+}
+
+/** Reads large values of one row after the other in pieces, with a statement for each column. */
+class Pieces {
+  readonly #parts: ScanParts
+  readonly #statements = new Map<number, StatementSync>()
+
+  constructor(parts: ScanParts) {
+    this.#parts = parts
+  }
+
+  read(column: number, rowid: bigint, from: number): Uint8Array {
+    const { database, table } = this.#parts
+    const statement = this.#statements.get(column) ?? database.prepare(pieceSql(table.source, comparedColumns(table)[column] as ColumnMapping, this.#parts.rowid ?? ''))
+    this.#statements.set(column, statement)
+    statement.setReturnArrays(true)
+    const [part] = statement.get(rowid, from + 1, PIECE_BYTES) as unknown as [Uint8Array]
+    return part
+  }
 }
 
 function groupSql(parts: ScanParts): string {
   const rowid = rowidOf(parts)
-  const cells = comparedColumns(parts.table).map((column) => cellSql(parts.table.source, column, 'grouped').cell)
+  const cells = comparedColumns(parts.table).flatMap((column) => groupedCell(parts.table.source, column))
   return `select cast(group_concat(r, '') as blob), max(i) from (
     select ${rowid} as i, ${concatenation(cells)} as r from ${quoteIdent(parts.table.source)}
     where ${rowid} between ?1 and ?2 order by ${rowid} limit ?3)`
 }
 
 /** In a UTF-16 database the text stays a text (all ASCII there): as a blob it would be UTF-16. */
-function rowSql(parts: ScanParts, cells: readonly CellSql[], bounded: boolean): string {
+function rowSql(parts: ScanParts, cells: readonly CellSql[], { bounded, rowid }: { bounded: boolean; rowid: boolean }): string {
   const text = concatenation(cells.map(({ cell }) => cell))
   const list = [
     parts.encoding === 'UTF-8' ? `cast(${text} as blob)` : text,
     ...cells.flatMap(({ extra }) => (extra === null ? [] : [extra])),
+    ...(rowid ? [rowidOf(parts)] : []),
   ]
   const where = bounded ? ` where ${rowidOf(parts)} between ?1 and ?2` : ''
   return `select ${list.join(', ')} from ${quoteIdent(parts.table.source)}${where}`

@@ -1,7 +1,9 @@
 /** Walks over the cells that SQLite wrote (columns.ts), finishes the unfinished ones and leaves out the rejected rows. */
-import { CellBuffer, cellEnd } from '@sensei/core/canonical/cells'
+import { CellBuffer, cellEnd, freeMemory } from '@sensei/core/canonical/cells'
+import { SenseiError } from '@sensei/core/errors'
 import type { ColumnMapping } from '@sensei/core/plan'
 import { scaleOf } from './columns.ts'
+import { finishedTag } from './columns.ts'
 import { type Converter, converterOf } from './convert.ts'
 import { utf8OfUtf16 } from './utf.ts'
 
@@ -11,16 +13,26 @@ const COMMA = 0x2c
 const MINUS = 0x2d
 const ZERO = 0x30
 const WHOLE = 'i'.charCodeAt(0)
-const CODES = { null: 0x6e, unfit: 0x21, notHere: 0x3f, spelled: 0x71, scaled: 0x65, whole: 0x6b, integer: 0x31, real: 0x32, text: 0x33, blob: 0x34, extraText: 0x35, extraBlob: 0x36 } as const
+const CODES = { null: 0x6e, unfit: 0x21, notHere: 0x3f, spelled: 0x71, scaled: 0x65, whole: 0x6b, large: 0x6c, integer: 0x31, real: 0x32, text: 0x33, blob: 0x34, extraText: 0x35, extraBlob: 0x36 } as const
 
 export type ExtraValue = bigint | number | Uint8Array | null
+
+/** A part of a large value of the row that is walked over: of the n-th column, from a byte on (counted from 0). */
+export type Fetch = (column: number, from: number) => Uint8Array
+
+const NOTHING_LARGE: Fetch = () => {
+  throw new SenseiError('INTERNAL', 'this way of reading has no large values')
+}
 
 interface WalkedColumn {
   readonly converter: Converter
   readonly nullable: boolean
+  /** The one tag of its finished cells; 0 where there may be several. */
+  readonly tag: number
   /** Place of its extra value, -1 where it has none. */
   readonly extra: number
   readonly scale: number
+  readonly place: number
 }
 
 export interface Walked {
@@ -33,7 +45,7 @@ export class Walk {
   readonly #columns: readonly WalkedColumn[]
   /** null in a UTF-8 database. */
   readonly #utf16: { readonly bigEndian: boolean } | null
-  #out = new CellBuffer(BUFFER_BYTES)
+  readonly #out = new CellBuffer(BUFFER_BYTES)
   /** A group in which nothing was left to do is handed on as it is. */
   #whole: Uint8Array | null = null
   #rows = 0
@@ -45,8 +57,10 @@ export class Walk {
     this.#columns = columns.map((column, place) => ({
       converter: converterOf(column),
       nullable: column.unfit === 'null',
+      tag: finishedTag(column)?.charCodeAt(0) ?? 0,
       extra: extras[place] === true ? next++ : -1,
       scale: scaleOf(column),
+      place,
     }))
     this.#utf16 = encoding.startsWith('UTF-16') ? { bigEndian: encoding === 'UTF-16be' } : null
   }
@@ -63,7 +77,7 @@ export class Walk {
   /** What is ready; valid until something is added again. */
   take(): Walked {
     const taken = { bytes: this.#whole ?? this.#out.written(), rows: this.#rows, rejected: this.#rejected }
-    if (this.#out.bytes.length > 4 * BUFFER_BYTES) this.#out = new CellBuffer(BUFFER_BYTES)
+    // A buffer that a large row made grow is kept: the next one needs it again, and a dropped one is not freed at once.
     this.#out.length = 0
     this.#whole = null
     this.#rows = 0
@@ -71,11 +85,15 @@ export class Walk {
     return taken
   }
 
+  release(): void {
+    this.#out.release()
+  }
+
   /** Rows one behind the other. False when one of them has to be read by itself: then nothing was added. */
   addGroup(bytes: Buffer): boolean {
     this.#keepWhole()
     const before = { length: this.#out.length, rows: this.#rows, rejected: this.#rejected }
-    if (this.#walk(bytes, [])) return true
+    if (this.#walk(bytes, [], NOTHING_LARGE)) return true
     this.#out.length = before.length
     this.#rows = before.rows
     this.#rejected = before.rejected
@@ -83,9 +101,9 @@ export class Walk {
   }
 
   /** One row with the values of the extra result columns. */
-  addRow(bytes: Buffer, extras: readonly ExtraValue[]): void {
+  addRow(bytes: Buffer, extras: readonly ExtraValue[], fetch: Fetch = NOTHING_LARGE): void {
     this.#keepWhole()
-    this.#walk(bytes, extras)
+    this.#walk(bytes, extras, fetch)
   }
 
   /** More is coming: what was to be handed on as it is goes before it. */
@@ -95,7 +113,7 @@ export class Walk {
     this.#whole = null
   }
 
-  #walk(bytes: Buffer, extras: readonly ExtraValue[]): boolean {
+  #walk(bytes: Buffer, extras: readonly ExtraValue[], fetch: Fetch): boolean {
     const out = this.#out
     /** Finished cells from here on are not copied yet. */
     let span = 0
@@ -106,7 +124,8 @@ export class Walk {
       for (const column of this.#columns) {
         const code = bytes[at] as number
         if (code === CODES.notHere) return false
-        if (code >= 0x40 && code !== CODES.whole && code !== CODES.scaled && code !== CODES.spelled) {
+        if (code >= 0x40 && code !== CODES.whole && code !== CODES.scaled && code !== CODES.spelled && code !== CODES.large) {
+          if (column.tag !== 0 && code !== column.tag && code !== CODES.null) return false
           at = code === CODES.null ? at + 1 : cellEnd(bytes, at)
           continue
         }
@@ -117,7 +136,10 @@ export class Walk {
         }
         out.cells(bytes, span, at)
         const end = unfinishedEnd(bytes, at, code)
-        const fit = code === CODES.whole ? putWhole(out, bytes, at + 1, end - 1) : this.#finish(column, bytes.subarray(at, end), extras[column.extra])
+        let fit = true
+        if (code === CODES.whole) putWhole(out, bytes, at + 1, end - 1)
+        else if (code === CODES.large) putLarge(out, bytes.subarray(at, end), (from) => fetch(column.place, from))
+        else fit = this.#finish(column, bytes.subarray(at, end), extras[column.extra])
         if (!fit) {
           if (column.nullable) out.null()
           else rejected = true
@@ -166,10 +188,22 @@ export class Walk {
   }
 }
 
-function putWhole(out: CellBuffer, bytes: Buffer, from: number, to: number): boolean {
+function putWhole(out: CellBuffer, bytes: Buffer, from: number, to: number): void {
   out.header(WHOLE, to - from)
   for (let at = from; at < to; at += 1) out.bytes[out.length++] = bytes[at] as number
-  return true
+}
+
+/** `lx67108864,`: neither Node nor SQLite ever holds a second copy of the value. */
+function putLarge(out: CellBuffer, cell: Buffer, fetch: (from: number) => Uint8Array): void {
+  const length = Number(cell.toString('latin1', 2, cell.length - 1))
+  out.header(cell[1] as number, length)
+  for (let from = 0; from < length; ) {
+    const part = fetch(from)
+    if (part.length === 0) throw new SenseiError('SNAPSHOT_LOST', 'a value of the source ended before its length')
+    out.cells(part)
+    from += part.length
+    freeMemory(part)
+  }
 }
 
 /** `e-1250,`: at most 15 digits. */
@@ -181,7 +215,7 @@ function wholeOf(cell: Buffer): number {
 }
 
 function unfinishedEnd(bytes: Buffer, at: number, code: number): number {
-  if (code === CODES.whole || code === CODES.scaled || code === CODES.spelled) {
+  if (code === CODES.whole || code === CODES.scaled || code === CODES.spelled || code === CODES.large) {
     let end = at + 1
     while (bytes[end] !== COMMA) end += 1
     return end + 1

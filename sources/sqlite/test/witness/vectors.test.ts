@@ -111,3 +111,34 @@ function isText(hex: string | null): boolean {
 function leftToPostgres({ conversion, class: storage }: Vector): boolean {
   return storage === 'text' && (conversion === 'text' || conversion === 'json')
 }
+
+test('values that are fetched in pieces are whole', async () => {
+  const path = join(folder, 'large.db')
+  const database = new DatabaseSync(path)
+  database.exec('create table t (id integer primary key, b, t)')
+  const blob = Buffer.alloc(17 * 1024 * 1024, 'abcdefg')
+  const text = 'é'.repeat(9 * 1024 * 1024)
+  database.prepare('insert into t values (1, ?, ?)').run(blob, text)
+  database.prepare('insert into t values (2, ?, null)').run(Buffer.from('small'))
+  database.close()
+  const column = { generated: null, unfit: 'reject', fidelity: 'exact' }
+  const table = {
+    source: 't',
+    target: 't',
+    rows: 2,
+    bytes: 4e7,
+    bytes_max: 4e7,
+    key: ['id'],
+    columns: [
+      { ...column, source: 'id', target: 'id', type: 'bigint', conversion: 'integer' },
+      { ...column, source: 'b', target: 'b', type: 'bytea', conversion: 'bytes' },
+      { ...column, source: 't', target: 't', type: 'text', conversion: 'text' },
+    ],
+  } as unknown as TableMapping
+  const witness = await openSqliteWitness({ kind: 'private copy', name: path, sha256: null, takenAt: '', location: path, notes: [] })
+  const seen: Buffer[] = []
+  for await (const batch of witness.scan(table, (await witness.split(table, 1))[0] ?? null)) seen.push(Buffer.from(batch.bytes))
+  await witness.close()
+  const expected = [`i1:1x${blob.length}:`, blob, `t${2 * text.length}:`, text, 'i1:2x5:smalln'].map((part) => Buffer.from(part))
+  expect(Buffer.concat(seen).equals(Buffer.concat(expected))).toBe(true)
+})
