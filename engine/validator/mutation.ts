@@ -4,12 +4,20 @@ import { isSenseiError } from '@sensei/core/errors'
 import type { TableMapping } from '@sensei/core/plan'
 import type { TargetMutator } from '@sensei/core/ports/mutator'
 import type { TargetWitness } from '@sensei/core/ports/target'
-import type { MutationScore } from '@sensei/core/verdict'
+import type { MutationScore, NotChecked } from '@sensei/core/verdict'
 
 const ROWS_MAX = 1_000
 const TIME_MS_MAX = 60_000
 /** So many mutants say as much as more of them would; tables and columns take turns. */
 const MUTANTS_MAX = 2_000
+
+const TOO_LATE = `the time for the self-test (${TIME_MS_MAX / 1_000} s) was over`
+
+export interface SelfTest {
+  readonly score: MutationScore
+  /** Tables with rows of which no mutant was made. */
+  readonly passedOver: readonly NotChecked[]
+}
 
 interface Tally {
   mutants: number
@@ -19,29 +27,35 @@ interface Tally {
 export async function mutationScore(
   { target, signal }: { readonly target: TargetWitness; readonly signal: AbortSignal },
   tables: readonly TableMapping[],
-): Promise<MutationScore> {
+): Promise<SelfTest> {
   let mutator: TargetMutator
   try {
     mutator = await target.openMutator()
   } catch (error) {
     if (!isSenseiError(error, 'TARGET_PRIVILEGE_MISSING')) throw error
-    return { status: 'not run', reason: error.message, mutants: 0, caught: 0, operators: {} }
+    const score: MutationScore = { status: 'not run', reason: error.message, mutants: 0, caught: 0, operators: {} }
+    return { score, passedOver: [] }
   }
   const operators = new Map<string, Tally>()
+  const passedOver: NotChecked[] = []
   try {
     const deadline = performance.now() + TIME_MS_MAX
     for (const [place, table] of tables.entries()) {
       signal.throwIfAborted()
-      if (performance.now() > deadline) break
       const limit = Math.ceil((MUTANTS_MAX - total(operators).mutants) / (tables.length - place))
-      await mutateTable(mutator, { table, operators, deadline, limit })
+      const late = performance.now() > deadline
+      const reason = late ? TOO_LATE : await mutateTable(mutator, { table, operators, deadline, limit })
+      if (reason !== null) passedOver.push({ what: `self-test on ${table.target}`, reason })
     }
   } finally {
     await mutator.close()
   }
   const { mutants, caught } = total(operators)
-  if (mutants === 0) return { status: 'not run', reason: 'the tables hold no rows to change', mutants, caught, operators: {} }
-  return { status: 'run', reason: null, mutants, caught, operators: Object.fromEntries(operators) }
+  const score: MutationScore =
+    mutants === 0
+      ? { status: 'not run', reason: 'the tables hold no rows to change', mutants, caught, operators: {} }
+      : { status: 'run', reason: null, mutants, caught, operators: Object.fromEntries(operators) }
+  return { score, passedOver }
 }
 
 interface TableRun {
@@ -51,20 +65,20 @@ interface TableRun {
   readonly limit: number
 }
 
-async function mutateTable(mutator: TargetMutator, { table, operators, deadline, limit }: TableRun): Promise<void> {
+/** Null, or why the table was passed over. An empty one has nothing to change: that is no gap. */
+async function mutateTable(mutator: TargetMutator, { table, operators, deadline, limit }: TableRun): Promise<string | null> {
   let sampled: number
   try {
     sampled = await mutator.sample(table, ROWS_MAX)
   } catch (error) {
-    // A table that is not there is a finding of the structure.
     if (isSenseiError(error)) throw error
-    return
+    return `no sample of it could be made: ${error instanceof Error ? error.message : String(error)}`
   }
-  if (sampled === 0) return
+  if (sampled === 0) return null
   const before = await condense(mutator, table, sampled)
   let made = 0
   for (const [place, mutation] of spread(await mutator.mutations(table), limit).entries()) {
-    if (performance.now() > deadline) return
+    if (performance.now() > deadline) return made === 0 ? TOO_LATE : null
     const different = await mutator.apply(table, mutation, fraction(place))
     if (different === true) {
       const tally = operators.get(mutation.operator) ?? { mutants: 0, caught: 0 }
@@ -74,8 +88,9 @@ async function mutateTable(mutator: TargetMutator, { table, operators, deadline,
       made += 1
     }
     await mutator.restore()
-    if (made >= limit) return
+    if (made >= limit) return null
   }
+  return null
 }
 
 async function condense(mutator: TargetMutator, table: TableMapping, rows: number): Promise<BucketTable> {

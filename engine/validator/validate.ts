@@ -56,12 +56,19 @@ export async function validate(
   const source = await cast.source.openWitness(snapshot)
   const target = await cast.target.openWitness({ schema: plan.target.schema })
   const pass = request.sourcePass ?? (await startSourcePass(cast, plan, snapshot))
+  // The scans that are under way would keep an interrupted validation busy for minutes.
+  const stop = (): void => void cast.scanners.close()
+  request.signal.addEventListener('abort', stop)
   try {
     const verification = await compareAll({ ...request, cast, plan, source, target, pass, undecided: [] })
     // What a lost connection left undecided is no finding: this throws, and the validation is done again.
     await target.query('select 1 as there', { timeoutMs: 30_000, rowsMax: 1 })
     return verification
+  } catch (error) {
+    await cast.scanners.close()
+    throw error
   } finally {
+    request.signal.removeEventListener('abort', stop)
     await pass.close()
     await cast.scanners.release()
     await target.close()
@@ -80,9 +87,9 @@ async function compareAll(validation: Validation): Promise<Verification> {
   for (const view of plan.views) views.push(await compareQuery(source, target, queryOfView(plan.target.schema, view)))
   const queries: QueryVerification[] = []
   for (const query of validation.options.queries) queries.push(await compareQuery(source, target, query))
-  const mutation = await mutationScore(validation, scope.tables)
+  const { score: mutation, passedOver } = await mutationScore(validation, scope.tables)
   const unplanned = pairing === undefined ? [] : [{ what: 'keys, constraints, indexes and defaults', reason: 'there is no plan to compare them with' }]
-  const notChecked = [...undecided, ...unplanned, ...scope.left, ...uncompared(scope.tables, tables), ...unanswered(views, 'view'), ...unanswered(queries, 'query')]
+  const notChecked = [...undecided, ...unplanned, ...scope.left, ...uncompared(scope.tables, tables), ...unanswered(views, 'view'), ...unanswered(queries, 'query'), ...passedOver]
   const findings = { tables, structure, views, queries, foreignKeys, mutation, notChecked, undecided }
   const verdict = verdictOf(findings, plan)
   const { undecided: _, ...verification } = findings
