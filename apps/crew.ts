@@ -21,6 +21,8 @@ export interface CrewParts {
 const FRUITLESS_DEATHS_MAX = 20
 const REPLACE_MS = 50
 const REPLACE_MS_MAX = 1_000
+/** The longest a dismissed worker may take to end its chunk. */
+const DISMISS_MS_MAX = 60_000
 const WORKER = new URL('./roles/worker.ts', import.meta.url)
 
 export function localCrew(parts: CrewParts): Crew {
@@ -138,7 +140,10 @@ async function sendHome(child: ChildProcess): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return
   const gone = new Promise<void>((resolve) => child.once('exit', () => resolve()))
   if (child.connected) child.send({ kind: 'dismiss' })
+  // One that is stopped or stuck holds nothing that the ledger does not settle.
+  const stuck = setTimeout(() => child.kill('SIGKILL'), DISMISS_MS_MAX)
   await gone
+  clearTimeout(stuck)
 }
 
 function dying(lastWords: LastWords | null): SenseiError {
