@@ -39,11 +39,11 @@ beforeEach(async () => {
 afterEach(() => database.drop(), LONG_MS)
 
 /** Calls once, after so many receipts. */
-function afterReceipts(count: number, act: () => void): Progress {
+function afterReceipts(count: number, act: () => void, awaited = 'carry'): Progress {
   let seen = 0
   return {
     report: ({ phase }) => {
-      if (phase !== 'carry') return
+      if (phase !== awaited) return
       seen += 1
       if (seen === count) act()
     },
@@ -212,9 +212,12 @@ describe('another conductor', () => {
 })
 
 describe('the target PostgreSQL', () => {
-  test(
-    'killed in the load and back a moment later is survived',
-    async () => {
+  test.each([
+    ['carry', 5],
+    ['certify', 1],
+  ])(
+    'killed in the phase %s and back a moment later is survived',
+    async (phase, count) => {
       const own = await startPostgres({ version: 18 })
       const kill = async (): Promise<void> => {
         await own.kill9()
@@ -226,9 +229,13 @@ describe('the target PostgreSQL', () => {
         writeSmallShop(source, 2_000)
         const targetUrl = urlOf(own, 'postgres')
         let killed: Promise<void> = Promise.resolve()
-        const progress = afterReceipts(5, () => {
-          killed = kill()
-        })
+        const progress = afterReceipts(
+          count,
+          () => {
+            killed = kill()
+          },
+          phase,
+        )
         const outcome = await house.conduct(
           { ...ends, targetUrl },
           { progress, options: { chunkRows: 25 } },
