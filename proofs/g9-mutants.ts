@@ -157,6 +157,8 @@ function shuffled<T>(all: T[], random: Random): T[] {
 }
 
 if (import.meta.main) {
-  const { recordProof } = await import('./g9/record.ts')
-  process.exitCode = await recordProof()
+  // Not awaited here: what is imported waits for this very file to be done.
+  void import('./g9/record.ts').then(async ({ recordProof }) => {
+    process.exitCode = await recordProof()
+  })
 }

@@ -6,12 +6,13 @@ import { run as runClean } from '../g9-clean.ts'
 import { run as runMutants } from '../g9-mutants.ts'
 import { CONTROLS, runWithout } from './controls.ts'
 
-const seed = 9
-const MUTANTS = 5_000
-const MIGRATIONS = 500
+const seed = Number(process.env['SENSEI_SEED'] ?? 9)
+const MUTANTS = Number(process.env['SENSEI_PROOF_MUTANTS'] ?? 5_000)
+const MIGRATIONS = Number(process.env['SENSEI_PROOF_MIGRATIONS'] ?? 500)
 
 export async function recordProof(): Promise<number> {
   const begun = performance.now()
+  process.stdout.write(`G9: ${MUTANTS} mutants, ${MIGRATIONS} random migrations, seed ${seed}\n`)
   const { pg18, pg15 } = await servers()
   const mutants = [
     { postgres: 18, ...(await runMutants({ server: pg18, mutants: MUTANTS / 2, seed })) },
