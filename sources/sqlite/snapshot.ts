@@ -52,8 +52,8 @@ export async function takePrivateCopy(
     const [unchecked, sha256] = await Promise.all([
       refuseDamage(path, partial, options.signal),
       digest(partial, options.signal),
+      flush(partial),
     ])
-    await flush(partial)
     await rename(partial, location)
     await flush(directory)
     return {
@@ -114,7 +114,6 @@ async function standAlone(partial: string): Promise<void> {
   const file = await open(partial, 'r+')
   try {
     await file.write(Uint8Array.of(1, 1), 0, 2, JOURNAL_MODE_OFFSET)
-    await file.sync()
   } finally {
     await file.close()
   }
