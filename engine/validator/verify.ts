@@ -36,9 +36,7 @@ export async function verify(cast: ValidatorCast, request: VerifyRequest): Promi
     onProgress: (done, total) => tick('snapshot')(null, done, total),
   })
   try {
-    const surveyor = await cast.source.openSurveyor(snapshot)
-    const { include, exclude } = request
-    const survey = await surveyor.survey({ include, exclude, signal, onProgress: tick('survey') }).finally(() => surveyor.close())
+    const survey = await surveyOf(cast, snapshot, request, tick('survey'))
     const found = request.plan === null ? await pairUp(cast, survey, request) : null
     const plan = found?.plan ?? (request.plan as Plan)
     const verification = await validate(cast, plan, snapshot, {
@@ -50,6 +48,20 @@ export async function verify(cast: ValidatorCast, request: VerifyRequest): Promi
     return { verification, plan, survey, snapshot }
   } finally {
     await cast.source.dropSnapshot(snapshot)
+  }
+}
+
+async function surveyOf(
+  cast: ValidatorCast,
+  snapshot: Snapshot,
+  { include, exclude, signal }: VerifyRequest,
+  onProgress: (table: string, done: number, total: number) => void,
+): Promise<Survey> {
+  const surveyor = await cast.source.openSurveyor(snapshot)
+  try {
+    return await surveyor.survey({ include, exclude, signal, onProgress })
+  } finally {
+    await surveyor.close()
   }
 }
 

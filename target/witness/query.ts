@@ -3,7 +3,7 @@ import { CellBuffer } from '@sensei/core/canonical/cells'
 import { SenseiError } from '@sensei/core/errors'
 import type { QueryLimits, QueryResult } from '@sensei/core/ports/witness'
 import { quoteIdent } from '@sensei/core/sql'
-import { type ClientBase, type CustomTypesConfig } from 'pg'
+import type { ClientBase, CustomTypesConfig } from 'pg'
 import { canonicalJsonb } from './jsonb.ts'
 
 const asText: CustomTypesConfig = { getTypeParser: () => (value: unknown) => value }
@@ -46,11 +46,12 @@ export async function runQuery(
 async function fetch(client: ClientBase, sql: string, rowsMax: number): Promise<QueryResult> {
   // One statement only, which must be able to be a cursor: nothing but a query passes.
   const query = sql.replace(/[;\s]+$/, '')
-  await client.query({
+  const declaration = {
     text: `declare sensei_query no scroll cursor for ${query}`,
     values: [],
     queryMode: 'extended',
-  } as never)
+  }
+  await client.query(declaration)
   const columns: string[] = []
   const rows: Uint8Array[] = []
   for (;;) {
