@@ -47,9 +47,18 @@ const OPTIONS: Omit<MigrationOptions, 'acceptLosses'> = {
 
 export async function run({ server, migrations, seed }: Options): Promise<Result> {
   const random = randomFrom(seed)
-  const result: Result = { migrations: 0, tables: 0, rows: 0, rejected: 0, verdicts: {}, failures: [] }
+  const result: Result = {
+    migrations: 0,
+    tables: 0,
+    rows: 0,
+    rejected: 0,
+    verdicts: {},
+    failures: [],
+  }
   const folder = mkdtempSync(path.join(runFolder(), 'g9-clean-'))
-  const session = await openSession({ SENSEI_DATA_DIR: mkdtempSync(path.join(runFolder(), 'data-')) })
+  const session = await openSession({
+    SENSEI_DATA_DIR: mkdtempSync(path.join(runFolder(), 'data-')),
+  })
   try {
     for (let number = 1; number <= migrations; number += 1) {
       const location = path.join(folder, `${number}.db`)
@@ -64,10 +73,18 @@ export async function run({ server, migrations, seed }: Options): Promise<Result
   return result
 }
 
-async function migrate(session: Session, location: string, server: ServerAddress): Promise<Outcome> {
+async function migrate(
+  session: Session,
+  location: string,
+  server: ServerAddress,
+): Promise<Outcome> {
   const database = await freshDatabase(server)
   const progress = { report: () => undefined, follow: () => () => undefined }
-  const cast = await session.cast({ sourceUrl: `sqlite:${location}`, targetUrl: database.url, progress })
+  const cast = await session.cast({
+    sourceUrl: `sqlite:${location}`,
+    targetUrl: database.url,
+    progress,
+  })
   const migrationId = randomUUID()
   const attempt = (resume: boolean, acceptLosses: readonly string[]): Promise<Outcome> =>
     conduct(
@@ -107,12 +124,16 @@ function judge(outcome: Outcome, what: string, result: Result): void {
   const { verification } = outcome
   const found = verification && {
     structure: verification.structure,
-    tables: verification.tables.filter(({ rootSource, rootTarget, aggregates }) => rootSource !== rootTarget || aggregates.some(({ equal }) => !equal)),
+    tables: verification.tables.filter(
+      ({ rootSource, rootTarget, aggregates }) =>
+        rootSource !== rootTarget || aggregates.some(({ equal }) => !equal),
+    ),
     notChecked: verification.notChecked,
     foreignKeys: verification.foreignKeys,
     mutation: verification.mutation,
     views: verification.views,
   }
-  result.failures.push(`${what}: ${verdict} ${outcome.error?.message ?? ''} ${JSON.stringify(found)}`)
+  result.failures.push(
+    `${what}: ${verdict} ${outcome.error?.message ?? ''} ${JSON.stringify(found)}`,
+  )
 }
-

@@ -12,7 +12,14 @@ import { openSource, openTarget } from '@sensei/apps/pillars'
 import { threadScanners } from '@sensei/apps/scanners'
 import { type ValidatorCast, validate } from '@sensei/engine/validator/validate'
 import { Client } from 'pg'
-import { allMutants, isDifferent, keepOriginals, type Mutant, mutate, restore } from './g9/mutants.ts'
+import {
+  allMutants,
+  isDifferent,
+  keepOriginals,
+  type Mutant,
+  mutate,
+  restore,
+} from './g9/mutants.ts'
 import { makePair, type Pair } from './g9/pair.ts'
 import { type Random, randomFrom } from './g9/values.ts'
 
@@ -45,7 +52,12 @@ export async function run(options: Options): Promise<Result> {
   while (result.mutants < options.mutants && !done(options, result)) {
     const database = await freshDatabase(options.server)
     try {
-      await onePair(database, { ...options, mutants: Math.min(options.mutants, result.mutants + MUTANTS_PER_PAIR) }, random, result)
+      await onePair(
+        database,
+        { ...options, mutants: Math.min(options.mutants, result.mutants + MUTANTS_PER_PAIR) },
+        random,
+        result,
+      )
     } finally {
       await database.drop()
     }
@@ -57,7 +69,12 @@ function done({ untilFirstFailure = false }: Options, { failures }: Result): boo
   return untilFirstFailure && failures.length > 0
 }
 
-async function onePair(database: FreshDatabase, options: Options, random: Random, result: Result): Promise<void> {
+async function onePair(
+  database: FreshDatabase,
+  options: Options,
+  random: Random,
+  result: Result,
+): Promise<void> {
   const client = new Client({ connectionString: database.url })
   await client.connect()
   const reader = await newReader(client, database)
@@ -81,7 +98,10 @@ async function onePair(database: FreshDatabase, options: Options, random: Random
 }
 
 /** A role that may only read: the validator then leaves its self-test out, and all the time goes into this one. */
-async function newReader(client: Client, database: FreshDatabase): Promise<{ name: string; url: string }> {
+async function newReader(
+  client: Client,
+  database: FreshDatabase,
+): Promise<{ name: string; url: string }> {
   const name = `g9_${randomBytes(6).toString('hex')}`
   await client.query(`create role ${name} login password 'proof'`)
   const url = new URL(database.url)
@@ -121,31 +141,43 @@ async function rounds(round: Round): Promise<void> {
 
 async function compare({ cast, pair }: Round): Promise<Verification> {
   const options = { differencesMax: 3, queries: [] }
-  return validate(cast, pair.plan, pair.snapshot, { rejects: new Map(), options, signal: new AbortController().signal })
+  return validate(cast, pair.plan, pair.snapshot, {
+    rejects: new Map(),
+    options,
+    signal: new AbortController().signal,
+  })
 }
 
-function judge(verification: Verification, made: ReadonlyMap<string, Mutant>, result: Result): void {
+function judge(
+  verification: Verification,
+  made: ReadonlyMap<string, Mutant>,
+  result: Result,
+): void {
   for (const table of verification.tables) {
     const mutant = made.get(table.target)
     const what = JSON.stringify(mutant ?? table.target)
     if (mutant === undefined) {
       result.clean += 1
-      if (differs(table)) result.failures.push(`false alarm: ${what} ${JSON.stringify(table.differences)}`)
+      if (differs(table))
+        result.failures.push(`false alarm: ${what} ${JSON.stringify(table.differences)}`)
       continue
     }
     result.mutants += 1
     result.operators[mutant.operator] = (result.operators[mutant.operator] ?? 0) + 1
-    const counted = table.differences.rowsMissing + table.differences.rowsExtra + table.differences.rowsChanged
+    const counted =
+      table.differences.rowsMissing + table.differences.rowsExtra + table.differences.rowsChanged
     // Roots and rows must agree about it, and a value is one row, or two where rows were swapped.
     if (differs(table) && counted >= 1 && counted <= 4) result.caught += 1
     else result.failures.push(`missed: ${what} ${JSON.stringify(table.differences)}`)
   }
-  if (made.size > 0 && verification.verdict !== 'different') result.failures.push(`the verdict is ${verification.verdict} in spite of ${made.size} mutants`)
+  if (made.size > 0 && verification.verdict !== 'different')
+    result.failures.push(`the verdict is ${verification.verdict} in spite of ${made.size} mutants`)
 }
 
 function judgeClean(verification: Verification, result: Result): void {
   judge(verification, new Map(), result)
-  if (verification.verdict !== 'equivalent') result.failures.push(`the verdict on an equal pair is ${verification.verdict}`)
+  if (verification.verdict !== 'equivalent')
+    result.failures.push(`the verdict on an equal pair is ${verification.verdict}`)
 }
 
 function differs(table: TableVerification): boolean {
@@ -153,7 +185,10 @@ function differs(table: TableVerification): boolean {
 }
 
 function shuffled<T>(all: T[], random: Random): T[] {
-  return all.map((item) => ({ item, order: random() })).sort((left, right) => left.order - right.order).map(({ item }) => item)
+  return all
+    .map((item) => ({ item, order: random() }))
+    .sort((left, right) => left.order - right.order)
+    .map(({ item }) => item)
 }
 
 if (import.meta.main) {

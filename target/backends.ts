@@ -40,7 +40,8 @@ export async function terminate(session: Session, backend: Backend): Promise<voi
   for (;;) {
     const presence = await presenceOf(session, backend)
     if (presence === 'gone') return
-    if (presence === 'unknown' || performance.now() > deadline) throw holderUnknown(session, backend)
+    if (presence === 'unknown' || performance.now() > deadline)
+      throw holderUnknown(session, backend)
     await signal(session, backend)
   }
 }

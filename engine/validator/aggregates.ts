@@ -14,11 +14,21 @@ export function compareAggregates(pair: TablePair, rowsSource: number): Aggregat
     const [one, other] = [of(source.aggregates), of(target.aggregates)]
     if (one === undefined || other === undefined || (rejected && name !== 'rows')) return []
     const value = name === 'rows' ? lessRejects(one.value, rejects.length, rowsSource) : one.value
-    return [{ column: column?.target ?? null, name, source: value, target: other.value, equal: value === other.value }]
+    return [
+      {
+        column: column?.target ?? null,
+        name,
+        source: value,
+        target: other.value,
+        equal: value === other.value,
+      },
+    ]
   })
 }
 
 /** The engine counted by itself what the scan must have seen. */
 function lessRejects(rows: string | null, rejects: number, scanned: number): string {
-  return Number(rows) === scanned ? String(scanned - rejects) : `${rows} (but ${scanned} were scanned)`
+  return Number(rows) === scanned
+    ? String(scanned - rejects)
+    : `${rows} (but ${scanned} were scanned)`
 }

@@ -12,7 +12,11 @@ export interface Side {
   readonly from: ScanView
 }
 
-export async function bucketsOf(scanners: Scanners, side: Side, table: TableMapping): Promise<BucketTable> {
+export async function bucketsOf(
+  scanners: Scanners,
+  side: Side,
+  table: TableMapping,
+): Promise<BucketTable> {
   const bits = bucketBits(table.rows)
   const ranges = await side.witness.split(table, scanners.threads * 2)
   const scans = ranges.map((range) => scanners.scan({ from: side.from, table, range, bits }))
@@ -31,7 +35,11 @@ export interface Condensed {
   readonly aggregates: readonly Aggregate[]
 }
 
-export async function condense(scanners: Scanners, side: Side, table: TableMapping): Promise<Condensed> {
+export async function condense(
+  scanners: Scanners,
+  side: Side,
+  table: TableMapping,
+): Promise<Condensed> {
   const [buckets, aggregates] = await Promise.allSettled([
     bucketsOf(scanners, side, table),
     scanners.aggregates({ from: side.from, table }),

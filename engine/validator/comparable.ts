@@ -15,7 +15,9 @@ export function comparable(plan: Plan): Comparable {
   const undecided: NotChecked[] = []
   const left: NotChecked[] = []
   const tables = plan.tables.flatMap((table) => {
-    const unknown = table.columns.filter((column) => column.source !== null && !isComparable(column))
+    const unknown = table.columns.filter(
+      (column) => column.source !== null && !isComparable(column),
+    )
     for (const column of unknown) {
       undecided.push({
         what: `column ${table.target}.${column.target}`,
@@ -23,11 +25,18 @@ export function comparable(plan: Plan): Comparable {
       })
     }
     for (const column of table.columns) {
-      if (column.source === null) left.push({ what: `column ${table.target}.${column.target}`, reason: 'only the target has it' })
+      if (column.source === null)
+        left.push({
+          what: `column ${table.target}.${column.target}`,
+          reason: 'only the target has it',
+        })
     }
     if (unknown.length === 0) return [table]
     const columns = table.columns.filter((column) => !unknown.includes(column))
-    const key = table.key?.every((name) => columns.some((column) => column.target === name)) === true ? table.key : null
+    const key =
+      table.key?.every((name) => columns.some((column) => column.target === name)) === true
+        ? table.key
+        : null
     return [{ ...table, columns, key }]
   })
   if (plan.append) {
@@ -37,7 +46,10 @@ export function comparable(plan: Plan): Comparable {
     })
   }
   for (const object of plan.skipped) {
-    left.push({ what: `${object.kind} ${object.table === null ? '' : `${object.table}.`}${object.name}`, reason: object.reason })
+    left.push({
+      what: `${object.kind} ${object.table === null ? '' : `${object.table}.`}${object.name}`,
+      reason: object.reason,
+    })
   }
   return { tables, undecided, left }
 }

@@ -37,13 +37,17 @@ export interface DifferencePair {
 export async function* differences(pair: DifferencePair): AsyncGenerator<DifferingRow> {
   const { table, source, target } = pair
   const shape = rowShape(table)
-  const rowBytes = Math.min(ROW_BYTES_MAX, Math.ceil(table.bytes / Math.max(1, table.rows)) + 8 * shape.columns) + HELD_BYTES
+  const rowBytes =
+    Math.min(ROW_BYTES_MAX, Math.ceil(table.bytes / Math.max(1, table.rows)) + 8 * shape.columns) +
+    HELD_BYTES
   let left = source.buckets.differing(target.buckets)
   while (left.length > 0) {
     let bytes = 0
     let count = 0
     for (const bucket of left) {
-      bytes += rowBytes * Math.max(source.buckets.counts[bucket] as number, target.buckets.counts[bucket] as number)
+      bytes +=
+        rowBytes *
+        Math.max(source.buckets.counts[bucket] as number, target.buckets.counts[bucket] as number)
       if (count > 0 && bytes > PASS_BYTES_MAX) break
       count += 1
     }
@@ -54,18 +58,29 @@ export async function* differences(pair: DifferencePair): AsyncGenerator<Differi
   }
 }
 
-async function* onePass(pair: DifferencePair, chosen: Uint8Array, shape: RowShape): AsyncGenerator<DifferingRow> {
+async function* onePass(
+  pair: DifferencePair,
+  chosen: Uint8Array,
+  shape: RowShape,
+): AsyncGenerator<DifferingRow> {
   const missing = new HeldRows()
   const extra = new HeldRows()
-  for await (const { identity, row } of chosenRows(pair.source.witness, pair.table, chosen, shape)) missing.add(identity, row)
-  for await (const { identity, row } of chosenRows(pair.target.witness, pair.table, chosen, shape)) {
+  for await (const { identity, row } of chosenRows(pair.source.witness, pair.table, chosen, shape))
+    missing.add(identity, row)
+  for await (const { identity, row } of chosenRows(
+    pair.target.witness,
+    pair.table,
+    chosen,
+    shape,
+  )) {
     if (!missing.remove(identity, row)) extra.add(identity, row)
   }
   for (const [identity, rows] of missing.rows) {
     yield* compared(identity, { source: rows, target: extra.rows.get(identity) ?? [] }, shape)
     extra.rows.delete(identity)
   }
-  for (const [identity, rows] of extra.rows) yield* compared(identity, { source: [], target: rows }, shape)
+  for (const [identity, rows] of extra.rows)
+    yield* compared(identity, { source: [], target: rows }, shape)
 }
 
 async function* chosenRows(
@@ -92,16 +107,32 @@ interface Unmatched {
 }
 
 /** Rows of one key that have no equal on the other side: as changed as they can be paired, the rest missing or extra. */
-function* compared(identity: string, { source, target }: Unmatched, shape: RowShape): Generator<DifferingRow> {
+function* compared(
+  identity: string,
+  { source, target }: Unmatched,
+  shape: RowShape,
+): Generator<DifferingRow> {
   const key = Buffer.from(identity, 'latin1')
   if (shape.keyColumns === 0) {
     const kind = source.length > 0 ? 'missing' : 'extra'
-    yield { kind, key, source: source[0] ?? null, target: target[0] ?? null, times: source.length + target.length }
+    yield {
+      kind,
+      key,
+      source: source[0] ?? null,
+      target: target[0] ?? null,
+      times: source.length + target.length,
+    }
     return
   }
   for (let place = 0; place < Math.max(source.length, target.length); place += 1) {
     const [left, right] = [source[place] ?? null, target[place] ?? null]
-    yield { kind: left === null ? 'extra' : right === null ? 'missing' : 'changed', key, source: left, target: right, times: 1 }
+    yield {
+      kind: left === null ? 'extra' : right === null ? 'missing' : 'changed',
+      key,
+      source: left,
+      target: right,
+      times: 1,
+    }
   }
 }
 
@@ -122,7 +153,11 @@ export async function* differingRows(
       bucketsOf(cast.scanners, { witness: target, from: { side: 'target', view } }, table),
     ])
     await cast.scanners.release()
-    yield* differences({ table, source: { witness: source, buckets: left }, target: { witness: target, buckets: right } })
+    yield* differences({
+      table,
+      source: { witness: source, buckets: left },
+      target: { witness: target, buckets: right },
+    })
   } finally {
     await cast.scanners.release()
     await target.close()

@@ -23,7 +23,11 @@ export function* rowsOf(bytes: Uint8Array, shape: RowShape, bits: number): Gener
     const keyEnd = cellsEnd(bytes, at, shape.keyColumns)
     const end = cellsEnd(bytes, keyEnd, shape.columns - shape.keyColumns)
     const hashed = shape.keyColumns === 0 ? end : keyEnd
-    yield { row: bytes.subarray(at, end), keyEnd: keyEnd - at, bucket: keyHash(bytes, at, hashed) & mask }
+    yield {
+      row: bytes.subarray(at, end),
+      keyEnd: keyEnd - at,
+      bucket: keyHash(bytes, at, hashed) & mask,
+    }
     at = end
   }
 }
@@ -51,7 +55,10 @@ export function hold({ row, keyEnd, bucket }: LocatedRow): HeldRow {
     if (cell.length === 1 || payload.length <= PAYLOAD_BYTES_MAX) out.cells(cell)
     else {
       const tail = `… ${payload.length} bytes, SHA-512 ${hash('sha512', payload, 'hex')}`
-      out.cell(cell[0] as number, Buffer.concat([payload.subarray(0, PREVIEW_BYTES), Buffer.from(tail)]))
+      out.cell(
+        cell[0] as number,
+        Buffer.concat([payload.subarray(0, PREVIEW_BYTES), Buffer.from(tail)]),
+      )
     }
     at = end
   }

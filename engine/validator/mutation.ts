@@ -33,7 +33,13 @@ export async function mutationScore(
     mutator = await target.openMutator()
   } catch (error) {
     if (!isSenseiError(error, 'TARGET_PRIVILEGE_MISSING')) throw error
-    const score: MutationScore = { status: 'not run', reason: error.message, mutants: 0, caught: 0, operators: {} }
+    const score: MutationScore = {
+      status: 'not run',
+      reason: error.message,
+      mutants: 0,
+      caught: 0,
+      operators: {},
+    }
     return { score, passedOver: [] }
   }
   const operators = new Map<string, Tally>()
@@ -44,7 +50,9 @@ export async function mutationScore(
       signal.throwIfAborted()
       const limit = Math.ceil((MUTANTS_MAX - total(operators).mutants) / (tables.length - place))
       const late = performance.now() > deadline
-      const reason = late ? TOO_LATE : await mutateTable(mutator, { table, operators, deadline, limit })
+      const reason = late
+        ? TOO_LATE
+        : await mutateTable(mutator, { table, operators, deadline, limit })
       if (reason !== null) passedOver.push({ what: `self-test on ${table.target}`, reason })
     }
   } finally {
@@ -53,7 +61,13 @@ export async function mutationScore(
   const { mutants, caught } = total(operators)
   const score: MutationScore =
     mutants === 0
-      ? { status: 'not run', reason: 'the tables hold no rows to change', mutants, caught, operators: {} }
+      ? {
+          status: 'not run',
+          reason: 'the tables hold no rows to change',
+          mutants,
+          caught,
+          operators: {},
+        }
       : { status: 'run', reason: null, mutants, caught, operators: Object.fromEntries(operators) }
   return { score, passedOver }
 }
@@ -66,7 +80,10 @@ interface TableRun {
 }
 
 /** Null, or why the table was passed over. An empty one has nothing to change: that is no gap. */
-async function mutateTable(mutator: TargetMutator, { table, operators, deadline, limit }: TableRun): Promise<string | null> {
+async function mutateTable(
+  mutator: TargetMutator,
+  { table, operators, deadline, limit }: TableRun,
+): Promise<string | null> {
   let sampled: number
   try {
     sampled = await mutator.sample(table, ROWS_MAX)
@@ -93,7 +110,11 @@ async function mutateTable(mutator: TargetMutator, { table, operators, deadline,
   return null
 }
 
-async function condense(mutator: TargetMutator, table: TableMapping, rows: number): Promise<BucketTable> {
+async function condense(
+  mutator: TargetMutator,
+  table: TableMapping,
+  rows: number,
+): Promise<BucketTable> {
   const buckets = new BucketTable(bucketBits(rows))
   const shape = rowShape(table)
   for await (const batch of mutator.scan(table)) buckets.addRows(batch.bytes, shape)
@@ -103,7 +124,10 @@ async function condense(mutator: TargetMutator, table: TableMapping, rows: numbe
 /** At most `limit` of them, from all over the list. */
 function spread<T>(all: readonly T[], limit: number): T[] {
   if (all.length <= limit) return [...all]
-  return Array.from({ length: limit }, (_, place) => all[Math.floor((place * all.length) / limit)] as T)
+  return Array.from(
+    { length: limit },
+    (_, place) => all[Math.floor((place * all.length) / limit)] as T,
+  )
 }
 
 /** Rows from all over the sample, the same ones each time: multiples of the golden ratio. */

@@ -28,7 +28,11 @@ export function queryOfView(schema: string, view: ViewMapping): QueryToRun {
   }
 }
 
-export async function compareQuery(source: Witness, target: Witness, query: QueryToRun): Promise<QueryVerification> {
+export async function compareQuery(
+  source: Witness,
+  target: Witness,
+  query: QueryToRun,
+): Promise<QueryVerification> {
   const ordered = isOrdered(query.source) && isOrdered(query.target)
   const base = { name: query.name, ordered, rowsSource: 0, rowsTarget: 0 }
   const left = await attempt(() => source.query(query.source, QUERY_LIMITS))
@@ -36,7 +40,8 @@ export async function compareQuery(source: Witness, target: Witness, query: Quer
   if (typeof left === 'string') return { ...base, equal: null, reason: left }
   if (typeof right === 'string') return { ...base, equal: null, reason: right }
   const counts = { ...base, rowsSource: left.rows.length, rowsTarget: right.rows.length }
-  if (left.cut || right.cut) return { ...counts, equal: null, reason: `more than ${QUERY_LIMITS.rowsMax} rows` }
+  if (left.cut || right.cut)
+    return { ...counts, equal: null, reason: `more than ${QUERY_LIMITS.rowsMax} rows` }
   return { ...counts, equal: sameRows(left, right, ordered), reason: null }
 }
 
@@ -65,14 +70,19 @@ export function isOrdered(sql: string): boolean {
 type Row = readonly (Cell | null)[]
 
 function sameRows(left: QueryResult, right: QueryResult, ordered: boolean): boolean {
-  if (left.rows.length !== right.rows.length || left.columns.length !== right.columns.length) return false
+  if (left.rows.length !== right.rows.length || left.columns.length !== right.columns.length)
+    return false
   const [one, other] = [left.rows.map(parseRow), right.rows.map(parseRow)]
   if (!ordered) {
     one.sort(compareRows)
     other.sort(compareRows)
   }
-  const slack = left.columns.map((_, column) => FLOAT_PRECISION * largest([...one, ...other], column))
-  return one.every((row, place) => row.every((cell, column) => sameCell(cell, other[place]?.[column] ?? null, slack[column] ?? 0)))
+  const slack = left.columns.map(
+    (_, column) => FLOAT_PRECISION * largest([...one, ...other], column),
+  )
+  return one.every((row, place) =>
+    row.every((cell, column) => sameCell(cell, other[place]?.[column] ?? null, slack[column] ?? 0)),
+  )
 }
 
 function largest(rows: readonly Row[], column: number): number {
@@ -87,10 +97,13 @@ function largest(rows: readonly Row[], column: number): number {
 
 function sameCell(left: Cell | null, right: Cell | null, slack: number): boolean {
   if (left === null || right === null) return left === right
-  if (!isNumber(left) || !isNumber(right)) return left.tag === right.tag && Buffer.compare(left.payload, right.payload) === 0
+  if (!isNumber(left) || !isNumber(right))
+    return left.tag === right.tag && Buffer.compare(left.payload, right.payload) === 0
   if (left.tag === 'd' && right.tag === 'd') return textOf(left) === textOf(right)
   const [one, other] = [numberOf(left), numberOf(right)]
-  return one === other || (Number.isNaN(one) && Number.isNaN(other)) || Math.abs(one - other) <= slack
+  return (
+    one === other || (Number.isNaN(one) && Number.isNaN(other)) || Math.abs(one - other) <= slack
+  )
 }
 
 /** Everything but floats first: their last digits must not decide which rows are compared with each other. */

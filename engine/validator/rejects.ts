@@ -38,7 +38,10 @@ export class ExpectedRejects {
 
   /** How often the missing row is explained: each reject explains one. */
   explain(row: DifferingRow): number {
-    const rejects = row.kind === 'missing' ? this.#expected.get(Buffer.from(row.key).toString('latin1')) : undefined
+    const rejects =
+      row.kind === 'missing'
+        ? this.#expected.get(Buffer.from(row.key).toString('latin1'))
+        : undefined
     return rejects?.splice(0, row.times).length ?? 0
   }
 

@@ -43,7 +43,12 @@ export async function compareTable(pair: TablePair): Promise<TableVerification> 
 /** Exact counts, and the first rows in detail. Takes each explained reject out of the source's buckets. */
 async function reportDifferences(pair: TablePair): Promise<DifferenceReport> {
   const { table, source, rejects } = pair
-  const expected = new ExpectedRejects({ table, witness: source.witness, rejects, leftOut: source.buckets.rejected })
+  const expected = new ExpectedRejects({
+    table,
+    witness: source.witness,
+    rejects,
+    leftOut: source.buckets.rejected,
+  })
   const details: RowDifference[] = []
   const count = { missing: 0, extra: 0, changed: 0 }
   const add = (difference: RowDifference): void => {
@@ -54,36 +59,64 @@ async function reportDifferences(pair: TablePair): Promise<DifferenceReport> {
   const explained: { bucket: number; digest: Buffer; times: number }[] = []
   for await (const row of differences(pair)) {
     const times = expected.explain(row)
-    if (times > 0 && row.source !== null) explained.push({ bucket: row.source.bucket, digest: digestOf(row.source), times })
+    if (times > 0 && row.source !== null)
+      explained.push({ bucket: row.source.bucket, digest: digestOf(row.source), times })
     if (row.times > times) add(describeRow(table, { ...row, times: row.times - times }))
   }
   for (const { bucket, digest, times } of explained) {
     for (let time = 0; time < times; time += 1) source.buckets.subtract(bucket, digest)
   }
-  for (const key of expected.unexplained()) add({ kind: 'missing', key: `${key}: there is a reject, but no such row in the source`, columns: [], times: 1 })
-  if (expected.silent > 0) add({ kind: 'missing', key: 'rows that the plan cannot represent, without a reject', columns: [], times: expected.silent })
+  for (const key of expected.unexplained())
+    add({
+      kind: 'missing',
+      key: `${key}: there is a reject, but no such row in the source`,
+      columns: [],
+      times: 1,
+    })
+  if (expected.silent > 0)
+    add({
+      kind: 'missing',
+      key: 'rows that the plan cannot represent, without a reject',
+      columns: [],
+      times: expected.silent,
+    })
   return { details, rowsMissing: count.missing, rowsExtra: count.extra, rowsChanged: count.changed }
 }
 
-function describeRow(table: TableMapping, { kind, key, source, target, times }: DifferingRow): RowDifference {
+function describeRow(
+  table: TableMapping,
+  { kind, key, source, target, times }: DifferingRow,
+): RowDifference {
   const keyless = rowShape(table).keyColumns === 0
   const shownKey = keyless
     ? `row ${createHash('sha256').update(key).digest('hex').slice(0, 16)}`
-    : parseRow(key).map((cell) => showCell(cell) ?? 'NULL').join(', ')
+    : parseRow(key)
+        .map((cell) => showCell(cell) ?? 'NULL')
+        .join(', ')
   if (source === null || target === null) {
     // Without a key only its values tell a person which row it is.
-    const columns = keyless ? describeColumns(table, source?.bytes ?? null, target?.bytes ?? null) : []
+    const columns = keyless
+      ? describeColumns(table, source?.bytes ?? null, target?.bytes ?? null)
+      : []
     return { kind, key: shownKey, columns, times }
   }
   return { kind, key: shownKey, columns: describeColumns(table, source.bytes, target.bytes), times }
 }
 
-function describeColumns(table: TableMapping, source: Buffer | null, target: Buffer | null): RowDifference['columns'] {
+function describeColumns(
+  table: TableMapping,
+  source: Buffer | null,
+  target: Buffer | null,
+): RowDifference['columns'] {
   const left = source === null ? [] : parseRow(source)
   const right = target === null ? [] : parseRow(target)
   return comparedColumns(table).flatMap(({ target: column }, place) => {
     const [one, other] = [left[place], right[place]]
-    const same = one != null && other != null && one.tag === other.tag && Buffer.compare(one.payload, other.payload) === 0
+    const same =
+      one != null &&
+      other != null &&
+      one.tag === other.tag &&
+      Buffer.compare(one.payload, other.payload) === 0
     if (same || (one === null && other === null)) return []
     return [{ column, source: showCell(one), target: showCell(other) }]
   })

@@ -12,7 +12,14 @@ import type { Target, TargetWitness } from '@sensei/core/ports/target'
 import type { SourceWitness } from '@sensei/core/ports/witness'
 import type { Reject } from '@sensei/core/receipt'
 import type { Snapshot } from '@sensei/core/snapshot'
-import type { NotChecked, QueryVerification, ReferentialVerification, StructureFinding, TableVerification, Verification } from '@sensei/core/verdict'
+import type {
+  NotChecked,
+  QueryVerification,
+  ReferentialVerification,
+  StructureFinding,
+  TableVerification,
+  Verification,
+} from '@sensei/core/verdict'
 import { condense, type SourcePass, startSourcePass } from './buckets.ts'
 import { comparable } from './comparable.ts'
 import { compareQuery, queryOfView, type QueryToRun } from './queries.ts'
@@ -35,7 +42,10 @@ export interface ValidationRequest {
   /** Started beside the copy, on the same snapshot; a new one when absent. */
   readonly sourcePass?: SourcePass
   /** What was found where no plan says how the target is built: its structure has nothing to be compared with. */
-  readonly pairing?: { readonly structure: readonly StructureFinding[]; readonly undecided: readonly NotChecked[] }
+  readonly pairing?: {
+    readonly structure: readonly StructureFinding[]
+    readonly undecided: readonly NotChecked[]
+  }
 }
 
 interface Validation extends ValidationRequest {
@@ -60,7 +70,15 @@ export async function validate(
   const stop = (): void => void cast.scanners.close()
   request.signal.addEventListener('abort', stop)
   try {
-    const verification = await compareAll({ ...request, cast, plan, source, target, pass, undecided: [] })
+    const verification = await compareAll({
+      ...request,
+      cast,
+      plan,
+      source,
+      target,
+      pass,
+      undecided: [],
+    })
     // What a lost connection left undecided is no finding: this throws, and the validation is done again.
     await target.query('select 1 as there', { timeoutMs: 30_000, rowsMax: 1 })
     return verification
@@ -84,22 +102,55 @@ async function compareAll(validation: Validation): Promise<Verification> {
   const tables = await compareTables(validation, scope.tables)
   const foreignKeys = await compareReferences(validation)
   const views: QueryVerification[] = []
-  for (const view of plan.views) views.push(await compareQuery(source, target, queryOfView(plan.target.schema, view)))
+  for (const view of plan.views)
+    views.push(await compareQuery(source, target, queryOfView(plan.target.schema, view)))
   const queries: QueryVerification[] = []
-  for (const query of validation.options.queries) queries.push(await compareQuery(source, target, query))
+  for (const query of validation.options.queries)
+    queries.push(await compareQuery(source, target, query))
   const { score: mutation, passedOver } = await mutationScore(validation, scope.tables)
-  const unplanned = pairing === undefined ? [] : [{ what: 'keys, constraints, indexes and defaults', reason: 'there is no plan to compare them with' }]
-  const notChecked = [...undecided, ...unplanned, ...scope.left, ...uncompared(scope.tables, tables), ...unanswered(views, 'view'), ...unanswered(queries, 'query'), ...passedOver]
-  const findings = { tables, structure, views, queries, foreignKeys, mutation, notChecked, undecided }
+  const unplanned =
+    pairing === undefined
+      ? []
+      : [
+          {
+            what: 'keys, constraints, indexes and defaults',
+            reason: 'there is no plan to compare them with',
+          },
+        ]
+  const notChecked = [
+    ...undecided,
+    ...unplanned,
+    ...scope.left,
+    ...uncompared(scope.tables, tables),
+    ...unanswered(views, 'view'),
+    ...unanswered(queries, 'query'),
+    ...passedOver,
+  ]
+  const findings = {
+    tables,
+    structure,
+    views,
+    queries,
+    foreignKeys,
+    mutation,
+    notChecked,
+    undecided,
+  }
   const verdict = verdictOf(findings, plan)
   const { undecided: _, ...verification } = findings
   return { ...verification, verdict, databaseRoot: rootOf(plan, tables) }
 }
 
 /** Tables one after the other, but scanned ahead: the threads never wait for the comparison. */
-async function compareTables(validation: Validation, mappings: readonly TableMapping[]): Promise<TableVerification[]> {
+async function compareTables(
+  validation: Validation,
+  mappings: readonly TableMapping[],
+): Promise<TableVerification[]> {
   const { cast, plan, source, target, pass, signal } = validation
-  const from = { side: 'target', view: { schema: plan.target.schema, snapshot: target.snapshot } } as const
+  const from = {
+    side: 'target',
+    view: { schema: plan.target.schema, snapshot: target.snapshot },
+  } as const
   const scans = mappings.map((table) => {
     const condensed = condense(cast.scanners, { witness: target, from }, table)
     condensed.catch(() => undefined)
@@ -132,12 +183,24 @@ function report(progress: Progress, table: string, rows: number): void {
   progress.report({ phase: 'certify', table, unit: 'rows', done: rows, total: rows, message: null })
 }
 
-async function compareReferences({ plan, target, undecided }: Validation): Promise<ReferentialVerification[]> {
+async function compareReferences({
+  plan,
+  target,
+  undecided,
+}: Validation): Promise<ReferentialVerification[]> {
   try {
     const counted = await target.orphans(plan)
-    return counted.map(({ table, name, orphans }) => ({ table, name, orphans, declared: declaredOrphans(plan, table, name) }))
+    return counted.map(({ table, name, orphans }) => ({
+      table,
+      name,
+      orphans,
+      declared: declaredOrphans(plan, table, name),
+    }))
   } catch (error) {
-    undecided.push({ what: 'foreign keys', reason: error instanceof Error ? error.message : String(error) })
+    undecided.push({
+      what: 'foreign keys',
+      reason: error instanceof Error ? error.message : String(error),
+    })
     return []
   }
 }
@@ -146,15 +209,26 @@ async function compareReferences({ plan, target, undecided }: Validation): Promi
 function declaredOrphans(plan: Plan, target: string, name: string): number {
   const source = plan.tables.find((table) => table.target === target)?.source
   return plan.losses
-    .filter(({ rule, table, column }) => rule === 'orphans-not-valid' && table === source && column === name)
+    .filter(
+      ({ rule, table, column }) =>
+        rule === 'orphans-not-valid' && table === source && column === name,
+    )
     .reduce((sum, { rows }) => sum + rows, 0)
 }
 
 /** Aggregates are not compared where rows were rejected, and not of columns where a cell may become NULL. */
-function uncompared(mappings: readonly TableMapping[], tables: readonly TableVerification[]): NotChecked[] {
+function uncompared(
+  mappings: readonly TableMapping[],
+  tables: readonly TableVerification[],
+): NotChecked[] {
   return tables.flatMap((table): NotChecked[] => {
     if (table.rowsRejected > 0) {
-      return [{ what: `aggregates of ${table.target}`, reason: 'rows were rejected; every row was compared' }]
+      return [
+        {
+          what: `aggregates of ${table.target}`,
+          reason: 'rows were rejected; every row was compared',
+        },
+      ]
     }
     const columns = mappings.find(({ target }) => target === table.target)?.columns ?? []
     return columns

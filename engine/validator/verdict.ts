@@ -13,7 +13,8 @@ export function verdictOf(findings: Findings, plan: Plan): Verdict {
   if (findings.undecided.length > 0) return 'inconclusive'
   // A comparison that misses a mutant proves nothing about anything else.
   if (findings.mutation.caught < findings.mutation.mutants) return 'inconclusive'
-  if ([...findings.views, ...findings.queries].some(({ equal }) => equal === null)) return 'inconclusive'
+  if ([...findings.views, ...findings.queries].some(({ equal }) => equal === null))
+    return 'inconclusive'
   const rejects = findings.tables.some(({ rowsRejected }) => rowsRejected > 0)
   return rejects || plan.losses.length > 0 ? 'equivalent_except_declared' : 'equivalent'
 }

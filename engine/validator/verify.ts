@@ -29,8 +29,16 @@ export interface Verified {
 
 export async function verify(cast: ValidatorCast, request: VerifyRequest): Promise<Verified> {
   const { signal } = request
-  const tick = (phase: 'snapshot' | 'survey') => (table: string | null, done: number, total: number) =>
-    cast.progress.report({ phase, table, unit: phase === 'snapshot' ? 'bytes' : 'rows', done, total, message: null })
+  const tick =
+    (phase: 'snapshot' | 'survey') => (table: string | null, done: number, total: number) =>
+      cast.progress.report({
+        phase,
+        table,
+        unit: phase === 'snapshot' ? 'bytes' : 'rows',
+        done,
+        total,
+        message: null,
+      })
   const snapshot = await cast.source.takeSnapshot(`${request.copies}/verify-${randomUUID()}`, {
     signal,
     onProgress: (done, total) => tick('snapshot')(null, done, total),
@@ -65,7 +73,11 @@ async function surveyOf(
   }
 }
 
-async function pairUp(cast: ValidatorCast, survey: Survey, { schema, include, exclude }: VerifyRequest): Promise<ReturnType<typeof pair>> {
+async function pairUp(
+  cast: ValidatorCast,
+  survey: Survey,
+  { schema, include, exclude }: VerifyRequest,
+): Promise<ReturnType<typeof pair>> {
   const target = await cast.target.openWitness({ schema })
   try {
     return pair(survey, await target.describe(), schema, include.length + exclude.length > 0)

@@ -4,7 +4,16 @@
  */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import type { ServerAddress } from '@sensei/contracts/servers'
@@ -31,18 +40,34 @@ export const CONTROLS: readonly Control[] = [
   },
   {
     name: 'the hashes, so that only rows are counted',
-    edits: [{ file: 'core/canonical/buckets.ts', from: 'digest.charCodeAt(at) * 0x1000000 + low + carry', to: '0 * low + carry' }],
+    edits: [
+      {
+        file: 'core/canonical/buckets.ts',
+        from: 'digest.charCodeAt(at) * 0x1000000 + low + carry',
+        to: '0 * low + carry',
+      },
+    ],
   },
   {
     name: 'the difference between NULL and an empty value',
     edits: [
-      { file: 'target/witness/tuples.ts', from: 'if (length < 0) this.#out.null()', to: "if (length < 0) this.#out.ascii('t'.charCodeAt(0), '')" },
+      {
+        file: 'target/witness/tuples.ts',
+        from: 'if (length < 0) this.#out.null()',
+        to: "if (length < 0) this.#out.ascii('t'.charCodeAt(0), '')",
+      },
       { file: 'sources/sqlite/witness/columns.ts', from: "return `'n'`", to: "return `'t0:'`" },
     ],
   },
   {
     name: 'microseconds',
-    edits: [{ file: 'target/witness/calendar.ts', from: 'let fraction = microseconds - seconds * 1_000_000', to: 'let fraction = 0' }],
+    edits: [
+      {
+        file: 'target/witness/calendar.ts',
+        from: 'let fraction = microseconds - seconds * 1_000_000',
+        to: 'let fraction = 0',
+      },
+    ],
   },
 ]
 
@@ -74,19 +99,25 @@ export async function runWithout(control: Control, options: Options): Promise<Re
 /** Its packages find each other, and everything else in the repository's node_modules. */
 function copy(folder: string): void {
   for (const name of FOLDERS) {
-    cpSync(path.join(repository, name), path.join(folder, name), { recursive: true, filter: (from) => !/\/(node_modules|test|records)$/.test(from) })
+    cpSync(path.join(repository, name), path.join(folder, name), {
+      recursive: true,
+      filter: (from) => !/\/(node_modules|test|records)$/.test(from),
+    })
   }
   const modules = path.join(folder, 'node_modules')
   mkdirSync(path.join(modules, '@sensei'), { recursive: true })
   for (const name of readdirSync(path.join(repository, 'node_modules'))) {
-    if (name !== '@sensei') symlinkSync(path.join(repository, 'node_modules', name), path.join(modules, name))
+    if (name !== '@sensei')
+      symlinkSync(path.join(repository, 'node_modules', name), path.join(modules, name))
   }
-  for (const [name, place] of Object.entries(PACKAGES)) symlinkSync(path.join(folder, place), path.join(modules, '@sensei', name))
+  for (const [name, place] of Object.entries(PACKAGES))
+    symlinkSync(path.join(folder, place), path.join(modules, '@sensei', name))
 }
 
 function apply(file: string, { from, to }: { from: string; to: string }): void {
   const text = readFileSync(file, 'utf8')
-  if (text.split(from).length !== 2) throw new SenseiError('INTERNAL', `the negative control no longer fits ${file}: ${from}`)
+  if (text.split(from).length !== 2)
+    throw new SenseiError('INTERNAL', `the negative control no longer fits ${file}: ${from}`)
   writeFileSync(file, text.replace(from, to))
 }
 
@@ -94,7 +125,9 @@ function apply(file: string, { from, to }: { from: string; to: string }): void {
 export type Search = Options & { readonly server: ServerAddress }
 
 async function search(folder: string, options: Search): Promise<Result> {
-  const child = spawn(process.execPath, [path.join(folder, 'proofs/g9/search.ts')], { stdio: ['pipe', 'pipe', 'inherit'] })
+  const child = spawn(process.execPath, [path.join(folder, 'proofs/g9/search.ts')], {
+    stdio: ['pipe', 'pipe', 'inherit'],
+  })
   child.stdin.end(JSON.stringify(options))
   let answer = ''
   child.stdout.setEncoding('utf8').on('data', (part: string) => {

@@ -34,26 +34,52 @@ const OPERATORS: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   text: TEXT,
   'varchar(2000)': TEXT,
   'char(12)': TEXT,
-  bytea: { 'bit flip': 'set_bit(c, 3, 1 - get_bit(c, 3))', 'trailing byte': `c || '\\x00'`, truncation: 'substring(c from 2)', empty: `'\\x'` },
+  bytea: {
+    'bit flip': 'set_bit(c, 3, 1 - get_bit(c, 3))',
+    'trailing byte': `c || '\\x00'`,
+    truncation: 'substring(c from 2)',
+    empty: `'\\x'`,
+  },
   date: { day: 'c + 1' },
   timestamp: MOMENT,
   timestamptz: MOMENT,
   time: MOMENT,
-  json: { 'trailing space': `(c::text || ' ')::json`, digit: `regexp_replace(c::text, '[0-9]', '7')::json` },
-  jsonb: { 'new key': `c || '{"mutant": 1}'`, digit: `regexp_replace(c::text, '[0-9]', '7')::jsonb` },
-  uuid: { 'bit flip': `overlay(c::text placing case right(c::text, 1) when '0' then '1' else '0' end from 36)::uuid` },
+  json: {
+    'trailing space': `(c::text || ' ')::json`,
+    digit: `regexp_replace(c::text, '[0-9]', '7')::json`,
+  },
+  jsonb: {
+    'new key': `c || '{"mutant": 1}'`,
+    digit: `regexp_replace(c::text, '[0-9]', '7')::jsonb`,
+  },
+  uuid: {
+    'bit flip': `overlay(c::text placing case right(c::text, 1) when '0' then '1' else '0' end from 36)::uuid`,
+  },
 }
 
 export function allMutants(table: TableMapping): Mutant[] {
-  const rows = ['drop', 'double'].map((operator) => ({ table: table.target, operator, column: null }))
+  const rows = ['drop', 'double'].map((operator) => ({
+    table: table.target,
+    operator,
+    column: null,
+  }))
   const cells = table.columns.flatMap(({ target, type }) =>
-    ['null', 'swap', ...Object.keys(OPERATORS[type] ?? {})].map((operator) => ({ table: table.target, operator, column: target })),
+    ['null', 'swap', ...Object.keys(OPERATORS[type] ?? {})].map((operator) => ({
+      table: table.target,
+      operator,
+      column: target,
+    })),
   )
   return [...rows, ...cells]
 }
 
 /** Makes the change in a row of its own choice; false where PostgreSQL refuses it. */
-export async function mutate(client: Client, table: TableMapping, mutant: Mutant, random: Random): Promise<boolean> {
+export async function mutate(
+  client: Client,
+  table: TableMapping,
+  mutant: Mutant,
+  random: Random,
+): Promise<boolean> {
   const row = `(select ctid from ${mutant.table} order by ctid offset ${Math.floor(random() * 30)} limit 1)`
   try {
     await client.query(statement(table, mutant, row))
@@ -63,7 +89,11 @@ export async function mutate(client: Client, table: TableMapping, mutant: Mutant
   }
 }
 
-function statement(table: TableMapping, { table: name, operator, column }: Mutant, row: string): string {
+function statement(
+  table: TableMapping,
+  { table: name, operator, column }: Mutant,
+  row: string,
+): string {
   if (operator === 'drop') return `delete from ${name} where ctid = ${row}`
   if (operator === 'double') return `insert into ${name} select * from ${name} where ctid = ${row}`
   const cell = quoteIdent(column ?? '')
@@ -80,19 +110,29 @@ function statement(table: TableMapping, { table: name, operator, column }: Mutan
   return `update ${name} set ${cell} = ${expression} where ctid = ${row}`
 }
 
-export async function keepOriginals(client: Client, tables: readonly TableMapping[]): Promise<void> {
+export async function keepOriginals(
+  client: Client,
+  tables: readonly TableMapping[],
+): Promise<void> {
   await client.query('create schema original')
-  for (const { target } of tables) await client.query(`create table original.${target} as table ${target}`)
+  for (const { target } of tables)
+    await client.query(`create table original.${target} as table ${target}`)
 }
 
 export async function restore(client: Client, tables: readonly string[]): Promise<void> {
-  for (const name of tables) await client.query(`truncate ${name}; insert into ${name} select * from original.${name}`)
+  for (const name of tables)
+    await client.query(`truncate ${name}; insert into ${name} select * from original.${name}`)
 }
 
 /** As multisets, by PostgreSQL's own equality; json, which has none, by its text. */
 export async function isDifferent(client: Client, table: TableMapping): Promise<boolean> {
-  const list = table.columns.map(({ target, type }) => quoteIdent(target) + (type === 'json' ? '::text' : '')).join(', ')
-  const [now, before] = [`select ${list} from ${table.target}`, `select ${list} from original.${table.target}`]
+  const list = table.columns
+    .map(({ target, type }) => quoteIdent(target) + (type === 'json' ? '::text' : ''))
+    .join(', ')
+  const [now, before] = [
+    `select ${list} from ${table.target}`,
+    `select ${list} from original.${table.target}`,
+  ]
   const { rows } = await client.query<{ different: boolean }>(
     `select exists ((${now}) except all (${before})) or exists ((${before}) except all (${now})) as different, ${quoteLiteral(table.target)} as name`,
   )

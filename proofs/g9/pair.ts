@@ -35,7 +35,14 @@ export async function makePair(client: Client, random: Random, shape: Shape): Pr
   return {
     folder,
     plan: planOf(tables),
-    snapshot: { kind: 'private copy', name: path.basename(folder), sha256: null, takenAt: new Date(0).toISOString(), location, notes: [] },
+    snapshot: {
+      kind: 'private copy',
+      name: path.basename(folder),
+      sha256: null,
+      takenAt: new Date(0).toISOString(),
+      location,
+      notes: [],
+    },
     remove: () => rmSync(folder, { recursive: true }),
   }
 }
@@ -47,9 +54,16 @@ interface TableRequest {
 }
 
 /** Every third table has no key, every third one of text and number; together they have every kind of column. */
-async function makeTable(client: Client, database: DatabaseSync, { number, random, rows }: TableRequest): Promise<TableMapping> {
+async function makeTable(
+  client: Client,
+  database: DatabaseSync,
+  { number, random, rows }: TableRequest,
+): Promise<TableMapping> {
   const name = `t${number}`
-  const kinds = Array.from({ length: 8 }, (_, place) => KINDS[(number * 8 + place) % KINDS.length] as Kind)
+  const kinds = Array.from(
+    { length: 8 },
+    (_, place) => KINDS[(number * 8 + place) % KINDS.length] as Kind,
+  )
   const columns = kinds.map((kind, place) => columnOf(`c${place}`, kind))
   const id = columnOf('id', KINDS[0] as Kind)
   const tag = columnOf('tag', KINDS.find(({ type }) => type === 'text') as Kind)
@@ -58,7 +72,9 @@ async function makeTable(client: Client, database: DatabaseSync, { number, rando
   const list = all.map(({ target }) => quoteIdent(target)).join(', ')
   // No declared types: SQLite must store each value as it comes.
   database.exec(`create table ${name} (${list})`)
-  await client.query(`create table ${name} (${all.map(({ target, type }) => `${quoteIdent(target)} ${type}`).join(', ')})`)
+  await client.query(
+    `create table ${name} (${all.map(({ target, type }) => `${quoteIdent(target)} ${type}`).join(', ')})`,
+  )
   const marks = all.map(() => '?').join(', ')
   const insert = database.prepare(`insert into ${name} values (${marks})`)
   for (let row = 0; row < rows; row += 1) {
@@ -70,7 +86,10 @@ async function makeTable(client: Client, database: DatabaseSync, { number, rando
     })
     insert.run(...values.map(({ stored }) => stored))
     const parameters = values.map((_, place) => `$${place + 1}`).join(', ')
-    await client.query(`insert into ${name} values (${parameters})`, values.map(({ expected }) => expected))
+    await client.query(
+      `insert into ${name} values (${parameters})`,
+      values.map(({ expected }) => expected),
+    )
   }
   return tableOf(name, all, key, rows)
 }
@@ -91,9 +110,30 @@ function columnOf(name: string, kind: Kind): ColumnMapping {
   }
 }
 
-function tableOf(name: string, columns: readonly ColumnMapping[], key: readonly string[] | null, rows: number): TableMapping {
-  const nothing = { primary_key: null, uniques: [], indexes: [], foreign_keys: [], checks: [], hostile: true }
-  return { source: name, target: name, rows, bytes: rows * 400, bytes_max: 4000, columns, key, ...nothing }
+function tableOf(
+  name: string,
+  columns: readonly ColumnMapping[],
+  key: readonly string[] | null,
+  rows: number,
+): TableMapping {
+  const nothing = {
+    primary_key: null,
+    uniques: [],
+    indexes: [],
+    foreign_keys: [],
+    checks: [],
+    hostile: true,
+  }
+  return {
+    source: name,
+    target: name,
+    rows,
+    bytes: rows * 400,
+    bytes_max: 4000,
+    columns,
+    key,
+    ...nothing,
+  }
 }
 
 function planOf(tables: readonly TableMapping[]): Plan {

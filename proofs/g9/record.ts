@@ -31,8 +31,15 @@ export async function recordProof(): Promise<number> {
     found_without: controls,
     seconds: Math.round((performance.now() - begun) / 1000),
   }
-  writeFileSync(path.join(import.meta.dirname, '../records/g9.json'), `${JSON.stringify(record, null, 2)}\n`)
-  const failures = [...mutants.flatMap((result) => result.failures), ...clean.failures, ...unnoticed]
+  writeFileSync(
+    path.join(import.meta.dirname, '../records/g9.json'),
+    `${JSON.stringify(record, null, 2)}\n`,
+  )
+  const failures = [
+    ...mutants.flatMap((result) => result.failures),
+    ...clean.failures,
+    ...unnoticed,
+  ]
   for (const failure of failures) process.stdout.write(`${failure}\n`)
   return failures.length === 0 ? 0 : 1
 }
@@ -41,7 +48,12 @@ export async function recordProof(): Promise<number> {
 async function foundWithout(server: ServerAddress): Promise<Record<string, string>> {
   const found: Record<string, string> = {}
   for (const control of CONTROLS) {
-    const { failures } = await runWithout(control, { server, mutants: 500, seed, untilFirstFailure: true })
+    const { failures } = await runWithout(control, {
+      server,
+      mutants: 500,
+      seed,
+      untilFirstFailure: true,
+    })
     found[control.name] = (failures[0] ?? 'nothing').slice(0, 200)
   }
   return found

@@ -37,10 +37,36 @@ const pick = <T>(random: Random, all: readonly T[]): T => all[whole(random, all.
 const two = (value: number): string => String(value).padStart(2, '0')
 const same = (text: string): Value => ({ stored: text, expected: text })
 
-const WORDS = ['', 'a', 'A', 'n', 'NULL', '\\N', '\\.', 'é', 'e\u0301', 'ﬁ', '日本語', '😀', 'Ω', '\u212B', 'tab\there', 'line\nbreak', "quote's", '"x"', 'a:b', 't1:', 'ß', '0', 'x'.repeat(300)]
+const WORDS = [
+  '',
+  'a',
+  'A',
+  'n',
+  'NULL',
+  '\\N',
+  '\\.',
+  'é',
+  'e\u0301',
+  'ﬁ',
+  '日本語',
+  '😀',
+  'Ω',
+  '\u212B',
+  'tab\there',
+  'line\nbreak',
+  "quote's",
+  '"x"',
+  'a:b',
+  't1:',
+  'ß',
+  '0',
+  'x'.repeat(300),
+]
 
 function text(random: Random): string {
-  return Array.from({ length: whole(random, 4) }, () => pick(random, WORDS)).join(pick(random, ['', ' ', '-']))
+  return Array.from({ length: whole(random, 4) }, () => pick(random, WORDS)).join(
+    pick(random, ['', ' ', '-']),
+  )
 }
 
 function integer(bits: number) {
@@ -58,11 +84,24 @@ function integer(bits: number) {
 }
 
 function double(random: Random): number {
-  return pick(random, [() => random(), () => (random() - 0.5) * 1e300, () => whole(random, 100), () => whole(random, 10_000) / 100, () => 5e-324, () => random() * 1e-300, () => 0.1 + 0.2, () => 16_777_217])()
+  return pick(random, [
+    () => random(),
+    () => (random() - 0.5) * 1e300,
+    () => whole(random, 100),
+    () => whole(random, 10_000) / 100,
+    () => 5e-324,
+    () => random() * 1e-300,
+    () => 0.1 + 0.2,
+    () => 16_777_217,
+  ])()
 }
 
 function day(random: Random): { year: string; month: string; date: string } {
-  return { year: String(1 + whole(random, 9999)).padStart(4, '0'), month: two(1 + whole(random, 12)), date: two(1 + whole(random, 28)) }
+  return {
+    year: String(1 + whole(random, 9999)).padStart(4, '0'),
+    month: two(1 + whole(random, 12)),
+    date: two(1 + whole(random, 28)),
+  }
 }
 
 const isoDay = (random: Random): string => {
@@ -71,7 +110,13 @@ const isoDay = (random: Random): string => {
 }
 
 function clock(random: Random): string {
-  const fraction = pick(random, ['', '', `.${String(1 + whole(random, 999_998)).padStart(6, '0').replace(/0+$/, '')}`])
+  const fraction = pick(random, [
+    '',
+    '',
+    `.${String(1 + whole(random, 999_998))
+      .padStart(6, '0')
+      .replace(/0+$/, '')}`,
+  ])
   return `${two(whole(random, 24))}:${two(whole(random, 60))}:${two(whole(random, 60))}${fraction}`
 }
 
@@ -99,7 +144,15 @@ export const KINDS: readonly Kind[] = [
   { type: 'integer', conversion: 'integer', make: integer(32) },
   { type: 'smallint', conversion: 'integer', make: integer(16) },
   { type: 'numeric', conversion: 'integer', make: integer(64) },
-  { type: 'boolean', conversion: 'boolean', make: (random) => pick(random, [{ stored: 0n, expected: 'f' }, { stored: 1n, expected: 't' }]) },
+  {
+    type: 'boolean',
+    conversion: 'boolean',
+    make: (random) =>
+      pick(random, [
+        { stored: 0n, expected: 'f' },
+        { stored: 1n, expected: 't' },
+      ]),
+  },
   {
     type: 'double precision',
     conversion: 'real',
@@ -134,8 +187,21 @@ export const KINDS: readonly Kind[] = [
   },
   { type: 'text', conversion: 'text', make: (random) => same(text(random)) },
   { type: 'varchar(2000)', conversion: 'text', make: (random) => same(text(random)) },
-  { type: 'char(12)', conversion: 'text', make: (random) => same(pick(random, ['', 'ab', 'ab  ', 'x', 'ünïcödé'])) },
-  { type: 'text', conversion: 'any-as-text', make: (random) => pick(random, [() => integer(64)(random), () => same(text(random)), () => ({ stored: 2.5, expected: '2.5' })])() },
+  {
+    type: 'char(12)',
+    conversion: 'text',
+    make: (random) => same(pick(random, ['', 'ab', 'ab  ', 'x', 'ünïcödé'])),
+  },
+  {
+    type: 'text',
+    conversion: 'any-as-text',
+    make: (random) =>
+      pick(random, [
+        () => integer(64)(random),
+        () => same(text(random)),
+        () => ({ stored: 2.5, expected: '2.5' }),
+      ])(),
+  },
   { type: 'bytea', conversion: 'bytes', make: bytes },
   { type: 'date', conversion: 'date', make: (random) => same(isoDay(random)) },
   {
@@ -144,7 +210,14 @@ export const KINDS: readonly Kind[] = [
     formats: ['date-dmy-slash', 'date-iso', 'date-dmy-dot'],
     make: (random) => {
       const { year, month, date } = day(random)
-      return { stored: pick(random, [`${date}/${month}/${year}`, `${year}-${month}-${date}`, `${date}.${month}.${year}`]), expected: `${year}-${month}-${date}` }
+      return {
+        stored: pick(random, [
+          `${date}/${month}/${year}`,
+          `${year}-${month}-${date}`,
+          `${date}.${month}.${year}`,
+        ]),
+        expected: `${year}-${month}-${date}`,
+      }
     },
   },
   {
@@ -158,7 +231,8 @@ export const KINDS: readonly Kind[] = [
   {
     type: 'timestamptz',
     conversion: 'timestamptz',
-    make: (random) => same(`${isoDay(random)} ${clock(random)}${pick(random, ['Z', '+02:00', '-0330', '+14'])}`),
+    make: (random) =>
+      same(`${isoDay(random)} ${clock(random)}${pick(random, ['Z', '+02:00', '-0330', '+14'])}`),
   },
   { type: 'time', conversion: 'time', make: (random) => same(clock(random)) },
   { type: 'json', conversion: 'json', make: (random) => same(json(random)) },

@@ -54,13 +54,18 @@ test('--append takes tables as their owner made them: a key without identity, a 
     story.file('ids.sqlite'),
     "create table person (id integer primary key, name text); insert into person values (7, 'Ada')",
   )
-  await rowsOf(TARGET, "create table person (id bigint primary key, name text not null default 'nobody')")
+  await rowsOf(
+    TARGET,
+    "create table person (id bigint primary key, name text not null default 'nobody')",
+  )
   const told = await story.json(
     ['migrate', '--source', 'sqlite:ids.sqlite', '--target', 'env:TARGET', '--yes', '--append'],
     { TARGET },
   )
   expect(told).toMatchObject({ exit: 0, verdict: 'equivalent' })
-  expect(told.not_checked.map(({ what }) => what)).toContain('keys, constraints, indexes and defaults of the tables')
+  expect(told.not_checked.map(({ what }) => what)).toContain(
+    'keys, constraints, indexes and defaults of the tables',
+  )
 })
 
 test.each([

@@ -23,7 +23,10 @@ export async function aggregateTable(
   for (let at = 0; at < wanted.length; at += PER_QUERY) {
     const some = wanted.slice(at, at + PER_QUERY)
     const list = some.map((one) => `(${expression(one, catalogue)})::text`)
-    const { rows } = await client.query<(string | null)[]>({ text: `select ${list.join(', ')} from ${from}`, rowMode: 'array' })
+    const { rows } = await client.query<(string | null)[]>({
+      text: `select ${list.join(', ')} from ${from}`,
+      rowMode: 'array',
+    })
     const values = rows[0] ?? []
     some.forEach(({ column, name }, place) =>
       found.push({ column: column?.target ?? null, name, value: values[place] ?? null }),

@@ -62,7 +62,12 @@ export async function readCatalogue(
   schema: string,
   name: string | null = null,
 ): Promise<CatalogueTable[]> {
-  const { rows: tables } = await client.query<{ oid: string; name: string; kind: string; blocks: string }>(TABLES, [schema, name])
+  const { rows: tables } = await client.query<{
+    oid: string
+    name: string
+    kind: string
+    blocks: string
+  }>(TABLES, [schema, name])
   const { rows } = await client.query<ColumnRow>(COLUMNS, [tables.map((table) => table.oid)])
   const columns = Map.groupBy(rows, (row) => row.table)
   return tables.map((table) => ({
@@ -90,11 +95,19 @@ const KEYS = `
 
 /** Tables and partitioned tables, each with the key that its rows are told apart by. */
 export async function describeTables(client: ClientBase, schema: string): Promise<TargetTable[]> {
-  const tables = (await readCatalogue(client, schema)).filter(({ kind }) => kind === 'r' || kind === 'p')
-  const { rows } = await client.query<{ table: string; columns: string[] }>(KEYS, [tables.map(({ oid }) => oid)])
+  const tables = (await readCatalogue(client, schema)).filter(
+    ({ kind }) => kind === 'r' || kind === 'p',
+  )
+  const { rows } = await client.query<{ table: string; columns: string[] }>(KEYS, [
+    tables.map(({ oid }) => oid),
+  ])
   return tables.map(({ oid, name, columns }) => ({
     name,
-    columns: columns.map((column) => ({ name: column.name, type: column.type, nullable: column.nullable })),
+    columns: columns.map((column) => ({
+      name: column.name,
+      type: column.type,
+      nullable: column.nullable,
+    })),
     key: rows.find(({ table }) => table === String(oid))?.columns ?? null,
   }))
 }

@@ -4,7 +4,14 @@
  */
 import type { CellBuffer } from '@sensei/core/canonical/cells'
 import type { Tag } from '@sensei/core/canonical/types'
-import { DATE_BYTES_MAX, putBeforeChrist, putDate, putTime, splitTimestamp, TIME_BYTES_MAX } from './calendar.ts'
+import {
+  DATE_BYTES_MAX,
+  putBeforeChrist,
+  putDate,
+  putTime,
+  splitTimestamp,
+  TIME_BYTES_MAX,
+} from './calendar.ts'
 import { integerLength, putInteger } from './digits.ts'
 import { canonicalJsonb } from './jsonb.ts'
 import { decodeNumeric } from './numeric.ts'
@@ -115,7 +122,8 @@ function putScratch(out: CellBuffer, tag: number, length: number): void {
 function decodeInstant(out: CellBuffer, bytes: Buffer, at: number): void {
   const infinite = infinityOf(bytes, at)
   if (infinite !== null) return out.ascii(code('z'), infinite)
-  const value = bytes.readInt32BE(at) * 0x1_0000_0000 + bytes.readUInt32BE(at + 4) + POSTGRES_EPOCH_NUMBER
+  const value =
+    bytes.readInt32BE(at) * 0x1_0000_0000 + bytes.readUInt32BE(at + 4) + POSTGRES_EPOCH_NUMBER
   if (Math.abs(value) < 2 ** 52) {
     out.header(code('z'), integerLength(value))
     out.length = putInteger(out.bytes, out.length, value)

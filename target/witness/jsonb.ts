@@ -13,7 +13,9 @@ class Digits {
 }
 
 export function canonicalJsonb(text: string): string {
-  return write(JSON.parse(text, keepDigits as (this: unknown, key: string, value: unknown) => unknown))
+  return write(
+    JSON.parse(text, keepDigits as (this: unknown, key: string, value: unknown) => unknown),
+  )
 }
 
 function keepDigits(_key: string, value: unknown, context: { source?: string }): unknown {
@@ -24,7 +26,11 @@ function write(value: unknown): string {
   if (value instanceof Digits) return plain(value.text)
   if (Array.isArray(value)) return `[${value.map(write).join(',')}]`
   if (typeof value !== 'object' || value === null) return JSON.stringify(value)
-  const members = Object.entries(value).map(([key, member]) => ({ key, bytes: Buffer.from(key), member: member as unknown }))
+  const members = Object.entries(value).map(([key, member]) => ({
+    key,
+    bytes: Buffer.from(key),
+    member: member as unknown,
+  }))
   members.sort((left, right) => Buffer.compare(left.bytes, right.bytes))
   return `{${members.map(({ key, member }) => `${JSON.stringify(key)}:${write(member)}`).join(',')}}`
 }

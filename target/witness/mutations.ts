@@ -9,16 +9,26 @@ type Operators = Readonly<Record<string, Change>>
 const COUNTERPARTS: Operators = {
   'trailing space': (text) => `${text} `,
   'leading space': (text) => ` ${text}`,
-  case: (text) => changed(text, text === text.toUpperCase() ? text.toLowerCase() : text.toUpperCase()),
-  normalisation: (text) => changed(text, text.normalize('NFD')) ?? changed(text, text.normalize('NFC')),
-  'one character': (text) => (text === '' ? null : `${text.slice(0, -1)}${text.endsWith('x') ? 'y' : 'x'}`),
+  case: (text) =>
+    changed(text, text === text.toUpperCase() ? text.toLowerCase() : text.toUpperCase()),
+  normalisation: (text) =>
+    changed(text, text.normalize('NFD')) ?? changed(text, text.normalize('NFC')),
+  'one character': (text) =>
+    text === '' ? null : `${text.slice(0, -1)}${text.endsWith('x') ? 'y' : 'x'}`,
   truncation: (text) => (text === '' ? null : [...text].slice(0, -1).join('')),
   empty: (text) => changed(text, ''),
 }
 
 const MOMENT: Operators = {
   microsecond: (text) => shiftFraction(text),
-  second: (text) => changed(text, text.replace(/:(\d\d)(?=$|[.+ -])/, (_, seconds: string) => `:${twoDigits((Number(seconds) + 1) % 60)}`)),
+  second: (text) =>
+    changed(
+      text,
+      text.replace(
+        /:(\d\d)(?=$|[.+ -])/,
+        (_, seconds: string) => `:${twoDigits((Number(seconds) + 1) % 60)}`,
+      ),
+    ),
 }
 
 /** By tag; each operator's name stands in the certificate. */
@@ -31,7 +41,8 @@ export const OPERATORS: Readonly<Record<Tag, Operators>> = {
   },
   d: {
     'last digit': lastDigit,
-    sign: (text) => (/^-?[0.]+$/.test(text) ? null : text.startsWith('-') ? text.slice(1) : `-${text}`),
+    sign: (text) =>
+      /^-?[0.]+$/.test(text) ? null : text.startsWith('-') ? text.slice(1) : `-${text}`,
     tenfold: (text) => (/[1-9]/.test(text) && /^-?[\d.]+$/.test(text) ? `${text}e-1` : null),
   },
   f: {
@@ -41,18 +52,35 @@ export const OPERATORS: Readonly<Record<Tag, Operators>> = {
   b: { 'bit flip': (text) => (text === 'true' ? 'false' : 'true') },
   t: COUNTERPARTS,
   x: {
-    'bit flip': (text) => (text === '\\x' ? null : `${text.slice(0, -1)}${(Number.parseInt(text.slice(-1), 16) ^ 1).toString(16)}`),
+    'bit flip': (text) =>
+      text === '\\x'
+        ? null
+        : `${text.slice(0, -1)}${(Number.parseInt(text.slice(-1), 16) ^ 1).toString(16)}`,
     'trailing byte': (text) => `${text}00`,
     truncation: (text) => (text === '\\x' ? null : text.slice(0, -2)),
     empty: (text) => changed(text, '\\x'),
   },
-  D: { 'last digit': (text) => changed(text, text.replace(/\d(?=$| BC)/, (digit) => String((Number(digit) + 1) % 10))) },
+  D: {
+    'last digit': (text) =>
+      changed(
+        text,
+        text.replace(/\d(?=$| BC)/, (digit) => String((Number(digit) + 1) % 10)),
+      ),
+  },
   T: MOMENT,
   z: MOMENT,
   h: MOMENT,
-  u: { 'bit flip': (text) => `${text.slice(0, -1)}${(Number.parseInt(text.slice(-1), 16) ^ 1).toString(16)}` },
+  u: {
+    'bit flip': (text) =>
+      `${text.slice(0, -1)}${(Number.parseInt(text.slice(-1), 16) ^ 1).toString(16)}`,
+  },
   j: { 'trailing space': (text) => `${text} `, 'one number': oneNumber, case: caseOfLetter },
-  J: { 'one number': oneNumber, case: caseOfLetter, 'new key': (text) => (text.startsWith('{') && text !== '{}' ? `{"sensei mutant": 1, ${text.slice(1)}` : null) },
+  J: {
+    'one number': oneNumber,
+    case: caseOfLetter,
+    'new key': (text) =>
+      text.startsWith('{') && text !== '{}' ? `{"sensei mutant": 1, ${text.slice(1)}` : null,
+  },
   v: { microsecond: (text) => `${text} 0.000001 seconds`, month: (text) => `${text} 1 month` },
   p: {},
 }
@@ -90,7 +118,9 @@ function flipLowestBit(text: string): string | null {
 
 function oneNumber(text: string): string | null {
   const found = /(?<=[:[,]\s*)-?\d+(?=\s*[,\]}])/.exec(text)
-  return found === null ? null : `${text.slice(0, found.index)}${BigInt(found[0]) + 1n}${text.slice(found.index + found[0].length)}`
+  return found === null
+    ? null
+    : `${text.slice(0, found.index)}${BigInt(found[0]) + 1n}${text.slice(found.index + found[0].length)}`
 }
 
 /** Letters inside a string, never of true, false, null or an escape. */

@@ -8,7 +8,11 @@ import { putDigits } from './digits.ts'
 const TAG = 0x64
 const ZERO = 0x30
 const NEGATIVE = 0x4000
-const SPECIAL: Readonly<Record<number, string>> = { 0xc000: 'NaN', 0xd000: 'Infinity', 0xf000: '-Infinity' }
+const SPECIAL: Readonly<Record<number, string>> = {
+  0xc000: 'NaN',
+  0xd000: 'Infinity',
+  0xf000: '-Infinity',
+}
 
 export function decodeNumeric(out: CellBuffer, bytes: Buffer, at: number): void {
   const count = bytes.readInt16BE(at)
@@ -60,7 +64,9 @@ function putFraction(
     const group = index < 0 ? 0 : digit(index)
     const part = Math.min(4, width - written)
     if (part === 4) putDigits(out.bytes, out.length, group, 4)
-    else for (let place = 0; place < part; place += 1) out.bytes[out.length + place] = ZERO + (((group / 10 ** (3 - place)) | 0) % 10)
+    else
+      for (let place = 0; place < part; place += 1)
+        out.bytes[out.length + place] = ZERO + (((group / 10 ** (3 - place)) | 0) % 10)
     out.length += part
     written += part
   }

@@ -39,7 +39,9 @@ export interface ScanParts {
 }
 
 export async function* scanTable(parts: ScanParts): AsyncGenerator<CanonicalBatch> {
-  const columns = comparedColumns(parts.table).map((column) => catalogued(parts.catalogue, column.target))
+  const columns = comparedColumns(parts.table).map((column) =>
+    catalogued(parts.catalogue, column.target),
+  )
   const decoder = new TupleDecoder(columns.map(fieldPlan))
   const sql = `copy (${selectOf(parts, columns)}) to stdout (format binary)`
   const stream = parts.client.query(copyTo(sql, { highWaterMark: 256 * 1024 }))
@@ -52,7 +54,8 @@ export async function* scanTable(parts: ScanParts): AsyncGenerator<CanonicalBatc
       decoder.taken()
     }
     finished = true
-    if (!decoder.ended) throw new SenseiError('TARGET_UNREACHABLE', 'the target stopped in the middle of a table')
+    if (!decoder.ended)
+      throw new SenseiError('TARGET_UNREACHABLE', 'the target stopped in the middle of a table')
     if (decoder.rows > 0) yield { ...decoder.batch(), rejected: 0 }
   } finally {
     // A caller that stops early leaves rows on the wire; the session is of no use until they are read.
@@ -66,7 +69,10 @@ function needsText(column: CatalogueColumn): boolean {
   return column.tag === 'p' || column.baseName === 'char'
 }
 
-function selectOf({ schema, catalogue, range }: ScanParts, columns: readonly CatalogueColumn[]): string {
+function selectOf(
+  { schema, catalogue, range }: ScanParts,
+  columns: readonly CatalogueColumn[],
+): string {
   const list = columns.map((column) => {
     const name = quoteIdent(column.name)
     if (needsText(column)) return `${name}::text`
@@ -79,15 +85,21 @@ function selectOf({ schema, catalogue, range }: ScanParts, columns: readonly Cat
 function where(range: BlockRange | null): string {
   if (range === null) return ''
   const lower = `ctid >= '(${range.from},0)'::pg_catalog.tid`
-  return range.to === null ? ` where ${lower}` : ` where ${lower} and ctid < '(${range.to},0)'::pg_catalog.tid`
+  return range.to === null
+    ? ` where ${lower}`
+    : ` where ${lower} and ctid < '(${range.to},0)'::pg_catalog.tid`
 }
 
 export function catalogued(catalogue: CatalogueTable, name: string): CatalogueColumn {
   const column = catalogue.columns.find((candidate) => candidate.name === name)
   if (column !== undefined) return column
-  throw new SenseiError('TARGET_COLUMNS_DIFFER', `table "${catalogue.name}" of the target has no column "${name}"`, {
-    details: { table: catalogue.name, column: name },
-  })
+  throw new SenseiError(
+    'TARGET_COLUMNS_DIFFER',
+    `table "${catalogue.name}" of the target has no column "${name}"`,
+    {
+      details: { table: catalogue.name, column: name },
+    },
+  )
 }
 
 const VERBATIM: readonly Tag[] = ['t', 'x', 'j']

@@ -124,7 +124,10 @@ export class TupleDecoder {
       return
     }
     if (fields !== this.#fields.length) {
-      throw new SenseiError('INTERNAL', `the target sent ${fields} fields for ${this.#fields.length} columns`)
+      throw new SenseiError(
+        'INTERNAL',
+        `the target sent ${fields} fields for ${this.#fields.length} columns`,
+      )
     }
     if (fields === 0) this.#endRow()
     else this.#field = 0

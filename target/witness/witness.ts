@@ -7,7 +7,13 @@ import type { Json } from '@sensei/core/json'
 import type { Plan, TableMapping } from '@sensei/core/plan'
 import type { TargetMutator } from '@sensei/core/ports/mutator'
 import type { TargetTable, TargetWitness } from '@sensei/core/ports/target'
-import type { Aggregate, CanonicalBatch, QueryLimits, QueryResult, TargetView } from '@sensei/core/ports/witness'
+import type {
+  Aggregate,
+  CanonicalBatch,
+  QueryLimits,
+  QueryResult,
+  TargetView,
+} from '@sensei/core/ports/witness'
 import { quoteLiteral } from '@sensei/core/sql'
 import type { Client } from 'pg'
 import { openClient } from '../connection.ts'
@@ -21,10 +27,18 @@ import { runQuery } from './query.ts'
 import { scanTable, splitBlocks } from './scan.ts'
 import { compareStructure } from './structure.ts'
 
-export async function openTargetWitness(settings: ConnectionSettings, view: TargetView): Promise<TargetWitness> {
+export async function openTargetWitness(
+  settings: ConnectionSettings,
+  view: TargetView,
+): Promise<TargetWitness> {
   const client = inOurWords(await openClient(settings, 'validator'))
   try {
-    return new PostgresWitness({ client, settings, schema: view.schema, snapshot: await begin(client, view.snapshot) })
+    return new PostgresWitness({
+      client,
+      settings,
+      schema: view.schema,
+      snapshot: await begin(client, view.snapshot),
+    })
   } catch (error) {
     await client.end().catch(() => undefined)
     throw error
@@ -36,7 +50,9 @@ function inOurWords(client: Client): Client {
   const query = client.query.bind(client) as (...values: unknown[]) => unknown
   const told = (...values: unknown[]): unknown => {
     const result = query(...values)
-    return result instanceof Promise ? result.catch((error: unknown) => Promise.reject(lossOf(error))) : result
+    return result instanceof Promise
+      ? result.catch((error: unknown) => Promise.reject(lossOf(error)))
+      : result
   }
   client.query = told as Client['query']
   return client
@@ -65,7 +81,12 @@ class PostgresWitness implements TargetWitness {
   readonly #schema: string
   #catalogue: Promise<ReadonlyMap<string, CatalogueTable>> | null = null
 
-  constructor(parts: { client: Client; settings: ConnectionSettings; schema: string; snapshot: string }) {
+  constructor(parts: {
+    client: Client
+    settings: ConnectionSettings
+    schema: string
+    snapshot: string
+  }) {
     this.#client = parts.client
     this.#settings = parts.settings
     this.#schema = parts.schema
@@ -120,8 +141,12 @@ class PostgresWitness implements TargetWitness {
     )
     const found = (await this.#catalogue).get(target)
     if (found !== undefined) return found
-    throw new SenseiError('TARGET_COLUMNS_DIFFER', `the target has no table "${target}" in schema "${this.#schema}"`, {
-      details: { table: target },
-    })
+    throw new SenseiError(
+      'TARGET_COLUMNS_DIFFER',
+      `the target has no table "${target}" in schema "${this.#schema}"`,
+      {
+        details: { table: target },
+      },
+    )
   }
 }

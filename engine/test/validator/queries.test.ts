@@ -42,8 +42,14 @@ function encode(row: readonly Value[]): Uint8Array {
   return Uint8Array.from(out.written())
 }
 
-async function equal(left: readonly (readonly Value[])[], right: readonly (readonly Value[])[], sql = 'select'): Promise<boolean | null> {
-  return (await compareQuery(answering(left), answering(right), { name: 'q', source: sql, target: sql })).equal
+async function equal(
+  left: readonly (readonly Value[])[],
+  right: readonly (readonly Value[])[],
+  sql = 'select',
+): Promise<boolean | null> {
+  return (
+    await compareQuery(answering(left), answering(right), { name: 'q', source: sql, target: sql })
+  ).equal
 }
 
 test('rows are a multiset, unless the query orders', async () => {
@@ -71,7 +77,12 @@ test('numbers are compared by value: exactly, or by the size of their column whe
 test('what gave no answer, or only a part of one, is undecided', async () => {
   const failing = answering(new SenseiError('TARGET_REFUSED', 'no such function'))
   const query = { name: 'q', source: 'select', target: 'select' }
-  expect(await compareQuery(failing, answering([['a']]), query)).toMatchObject({ equal: null, reason: 'no such function' })
+  expect(await compareQuery(failing, answering([['a']]), query)).toMatchObject({
+    equal: null,
+    reason: 'no such function',
+  })
   expect(await compareQuery(answering([['a']]), failing, query)).toMatchObject({ equal: null })
-  expect(await compareQuery(answering([['a']], true), answering([['a']]), query)).toMatchObject({ equal: null })
+  expect(await compareQuery(answering([['a']], true), answering([['a']]), query)).toMatchObject({
+    equal: null,
+  })
 })

@@ -8,8 +8,14 @@ import { quoteIdent } from '@sensei/core/sql'
 const PER_QUERY = 500
 const HALF = 4_294_967_296n
 
-export function aggregateTable(database: DatabaseSync, encoding: string, table: TableMapping): Aggregate[] {
-  const wanted = wantedAggregates(table).filter(({ name }) => name !== 'bytes' || encoding === 'UTF-8')
+export function aggregateTable(
+  database: DatabaseSync,
+  encoding: string,
+  table: TableMapping,
+): Aggregate[] {
+  const wanted = wantedAggregates(table).filter(
+    ({ name }) => name !== 'bytes' || encoding === 'UTF-8',
+  )
   const found: Aggregate[] = []
   for (let at = 0; at < wanted.length; at += PER_QUERY) {
     const some = wanted.slice(at, at + PER_QUERY)
@@ -19,7 +25,8 @@ export function aggregateTable(database: DatabaseSync, encoding: string, table: 
     statement.setReturnArrays(true)
     const values = [...(statement.get() as unknown as (bigint | null)[])]
     for (const { column, name } of some) {
-      const value = name === 'sum' ? whole(values.shift(), values.shift()) : (values.shift() ?? null)
+      const value =
+        name === 'sum' ? whole(values.shift(), values.shift()) : (values.shift() ?? null)
       found.push({ column: column?.target ?? null, name, value: value?.toString() ?? null })
     }
   }

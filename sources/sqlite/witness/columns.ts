@@ -37,7 +37,11 @@ export function cellSql(table: string, column: ColumnMapping, mode: Mode): CellS
   const finished = finishedCell(column, c)
   const usual = finished?.storage ?? (takesReal(column) ? 'real' : 'text')
   // The likeliest comes first: SQLite compares the name of the class with each in turn.
-  const classes = [usual, 'null', ...(['integer', 'text', 'real', 'blob'] as const).filter((storage) => storage !== usual)] as const
+  const classes = [
+    usual,
+    'null',
+    ...(['integer', 'text', 'real', 'blob'] as const).filter((storage) => storage !== usual),
+  ] as const
   const branches = classes.map((storage) => {
     const own = finished?.storage === storage && (!isWide(mode) || finished.short)
     const cell = own ? finished.cell : unfinishedCell(column, c, storage, mode)
@@ -69,7 +73,9 @@ export function pieceSql(table: string, column: ColumnMapping, rowid: string): s
 }
 
 function source(table: string, column: ColumnMapping): string {
-  return column.expression === undefined ? `${quoteIdent(table)}.${quoteIdent(column.source ?? '')}` : `(${column.expression})`
+  return column.expression === undefined
+    ? `${quoteIdent(table)}.${quoteIdent(column.source ?? '')}`
+    : `(${column.expression})`
 }
 
 /**
@@ -81,7 +87,9 @@ export function groupedCell(table: string, column: ColumnMapping): readonly stri
   const finished = finishedCell(column, c)
   // Of NULL only the tag is left, because all else is NULL as well.
   const tagged = (storage: string, tag: string): string[] => [
-    tag === storage.charAt(0) ? `substr(typeof(${c}),1,1)` : `iif(typeof(${c})='${storage}','${tag}',iif(${c} is null,'n','?'))`,
+    tag === storage.charAt(0)
+      ? `substr(typeof(${c}),1,1)`
+      : `iif(typeof(${c})='${storage}','${tag}',iif(${c} is null,'n','?'))`,
     `octet_length(${c})`,
     `':'||${c}`,
   ]
@@ -99,7 +107,17 @@ export function finishedTag(column: ColumnMapping): string | null {
   return finished.storage === 'blob' ? 'x' : column.conversion === 'text' ? 't' : (type?.tag ?? 'j')
 }
 
-const TEXT_ONLY: readonly string[] = ['date', 'timestamp', 'timestamptz', 'time', 'jsonb', 'text', 'json', 'text-strip-nul', 'text-replace-invalid']
+const TEXT_ONLY: readonly string[] = [
+  'date',
+  'timestamp',
+  'timestamptz',
+  'time',
+  'jsonb',
+  'text',
+  'json',
+  'text-strip-nul',
+  'text-replace-invalid',
+]
 
 type Storage = 'null' | 'integer' | 'real' | 'text' | 'blob'
 
@@ -171,15 +189,25 @@ function finishedCell(column: ColumnMapping, c: string): Finished | null {
   const checked = column.unfit === 'null'
   switch (column.conversion) {
     case 'integer':
-      return type?.tag === 'i' ? { storage: 'integer', cell: integerCell(type.name, c), short: true } : null
+      return type?.tag === 'i'
+        ? { storage: 'integer', cell: integerCell(type.name, c), short: true }
+        : null
     case 'boolean':
-      return { storage: 'integer', cell: `case ${c} when 0 then 'b1:f' when 1 then 'b1:t' else '!' end`, short: true }
+      return {
+        storage: 'integer',
+        cell: `case ${c} when 0 then 'b1:f' when 1 then 'b1:t' else '!' end`,
+        short: true,
+      }
     case 'text':
-      return checked || type?.name === 'bpchar' || type?.size != null ? null : { storage: 'text', cell: payload('t', c), short: false }
+      return checked || type?.name === 'bpchar' || type?.size != null
+        ? null
+        : { storage: 'text', cell: payload('t', c), short: false }
     case 'bytes':
       return { storage: 'blob', cell: payload('x', c), short: false }
     case 'json':
-      return checked || type?.size != null ? null : { storage: 'text', cell: payload(type?.tag ?? 'j', c), short: false }
+      return checked || type?.size != null
+        ? null
+        : { storage: 'text', cell: payload(type?.tag ?? 'j', c), short: false }
     default:
       return null
   }
@@ -190,6 +218,11 @@ const payload = (tag: string, c: string): string => `'${tag}'||octet_length(${c}
 function integerCell(name: string, c: string): string {
   const cell = `'k'||${c}||','`
   if (name === 'int8') return cell
-  const [low, high] = name === 'int2' ? [-32768, 32767] : name === 'int4' ? [-2147483648, 2147483647] : [0, 4294967295]
+  const [low, high] =
+    name === 'int2'
+      ? [-32768, 32767]
+      : name === 'int4'
+        ? [-2147483648, 2147483647]
+        : [0, 4294967295]
   return `case when ${c} between ${low} and ${high} then ${cell} else '!' end`
 }

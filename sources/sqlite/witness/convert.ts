@@ -7,9 +7,26 @@ import { type CanonicalType, canonicalType, isComparable } from '@sensei/core/ca
 import { SenseiError } from '@sensei/core/errors'
 import type { ColumnMapping, Conversion } from '@sensei/core/plan'
 import type { TextFormat } from '@sensei/core/survey'
-import { type Decimal, decimalOfDouble, decimalOfNumber, fitted, scaledDecimal, spell, spelledDecimal, textOfReal } from './decimals.ts'
+import {
+  type Decimal,
+  decimalOfDouble,
+  decimalOfNumber,
+  fitted,
+  scaledDecimal,
+  spell,
+  spelledDecimal,
+  textOfReal,
+} from './decimals.ts'
 import { isJson, jsonbOf } from './json.ts'
-import { instantOf, isIsoDate, isIsoTimestamp, readMoment, readTime, spellDate, spellTime } from './moments.ts'
+import {
+  instantOf,
+  isIsoDate,
+  isIsoTimestamp,
+  readMoment,
+  readTime,
+  spellDate,
+  spellTime,
+} from './moments.ts'
 import { isStorable, replaceInvalid, withoutNul } from './utf.ts'
 
 /** Writes the cell, or writes nothing and returns false: the stored cell is unfit. Texts are UTF-8, or meant to be. */
@@ -30,9 +47,13 @@ const NOTHING: Converter = { integer: UNFIT, real: UNFIT, text: UNFIT, blob: UNF
 export function converterOf(column: ColumnMapping): Converter {
   const type = canonicalType(column.type)
   if (type === null || !isComparable(column)) {
-    throw new SenseiError('PLAN_INVALID', `column "${column.target}": no ${column.conversion} becomes ${column.type} in a way that can be compared`, {
-      details: { column: column.target },
-    })
+    throw new SenseiError(
+      'PLAN_INVALID',
+      `column "${column.target}": no ${column.conversion} becomes ${column.type} in a way that can be compared`,
+      {
+        details: { column: column.target },
+      },
+    )
   }
   return MAKERS[column.conversion](type, column)
 }
@@ -41,12 +62,24 @@ type Maker = (type: CanonicalType, column: ColumnMapping) => Converter
 
 const MAKERS: Readonly<Record<Conversion, Maker>> = {
   integer: (type) => integerConverter(type),
-  boolean: () => ({ ...NOTHING, integer: (out, value) => ascii(out, 'b', value === 0n ? 'f' : value === 1n ? 't' : null) }),
+  boolean: () => ({
+    ...NOTHING,
+    integer: (out, value) => ascii(out, 'b', value === 0n ? 'f' : value === 1n ? 't' : null),
+  }),
   real: (type) => realConverter(type),
   decimal: (type, column) => decimalConverter(type, column.fidelity === 'lossy'),
-  text: (type, column) => ({ ...NOTHING, text: (out, bytes) => (isLeft(column) || isStorable(bytes)) && putText(out, type, bytes, true) }),
-  'text-strip-nul': (type) => ({ ...NOTHING, text: (out, bytes) => putText(out, type, withoutNul(bytes)) }),
-  'text-replace-invalid': (type) => ({ ...NOTHING, text: (out, bytes) => putText(out, type, replaceInvalid(bytes)) }),
+  text: (type, column) => ({
+    ...NOTHING,
+    text: (out, bytes) => (isLeft(column) || isStorable(bytes)) && putText(out, type, bytes, true),
+  }),
+  'text-strip-nul': (type) => ({
+    ...NOTHING,
+    text: (out, bytes) => putText(out, type, withoutNul(bytes)),
+  }),
+  'text-replace-invalid': (type) => ({
+    ...NOTHING,
+    text: (out, bytes) => putText(out, type, replaceInvalid(bytes)),
+  }),
   'any-as-text': (type) => ({
     integer: (out, value) => putText(out, type, latin1(value.toString())),
     real: (out, value) => putText(out, type, latin1(textOfReal(value))),
@@ -67,17 +100,26 @@ const MAKERS: Readonly<Record<Conversion, Maker>> = {
       return ascii(out, 'D', moment && spellDate(moment))
     })
     if (formats[0] !== 'date-iso') return slow
-    return { ...slow, text: (out, bytes) => (bytes.length === 10 && isIsoDate(bytes) ? cell(out, 'D', bytes) : slow.text(out, bytes)) }
+    return {
+      ...slow,
+      text: (out, bytes) =>
+        bytes.length === 10 && isIsoDate(bytes) ? cell(out, 'D', bytes) : slow.text(out, bytes),
+    }
   },
   timestamp: (type, column) => {
-    const formats = (column.formats ?? ['timestamp-iso']).filter((format) => format !== 'timestamp-zone')
+    const formats = (column.formats ?? ['timestamp-iso']).filter(
+      (format) => format !== 'timestamp-zone',
+    )
     const slow = fromText((out, text) => {
       const moment = readMoment(text, formats)
       const time = moment && spellTime(moment.time, type.size)
       return ascii(out, 'T', moment && time && `${spellDate(moment)} ${time}`)
     })
     if (!formats.includes('timestamp-iso')) return slow
-    return { ...slow, text: (out, bytes) => (isIsoTimestamp(bytes) ? cell(out, 'T', bytes) : slow.text(out, bytes)) }
+    return {
+      ...slow,
+      text: (out, bytes) => (isIsoTimestamp(bytes) ? cell(out, 'T', bytes) : slow.text(out, bytes)),
+    }
   },
   timestamptz: (type, column) =>
     fromText((out, text) => {
@@ -108,7 +150,14 @@ const MAKERS: Readonly<Record<Conversion, Maker>> = {
       const text = bytes.length === 36 ? latin1Text(bytes) : ''
       return ascii(out, 'u', UUID.test(text) ? text.toLowerCase() : null)
     },
-    blob: (out, bytes) => ascii(out, 'u', bytes.length === 16 ? hex(bytes).replace(/^(.{8})(.{4})(.{4})(.{4})/, '$1-$2-$3-$4-') : null),
+    blob: (out, bytes) =>
+      ascii(
+        out,
+        'u',
+        bytes.length === 16
+          ? hex(bytes).replace(/^(.{8})(.{4})(.{4})(.{4})/, '$1-$2-$3-$4-')
+          : null,
+      ),
   }),
 }
 
@@ -123,7 +172,11 @@ function integerConverter(type: CanonicalType): Converter {
   return {
     ...NOTHING,
     integer,
-    real: (out, value) => Number.isInteger(value) && value >= -(2 ** 63) && value < 2 ** 63 && integer(out, BigInt(value)),
+    real: (out, value) =>
+      Number.isInteger(value) &&
+      value >= -(2 ** 63) &&
+      value < 2 ** 63 &&
+      integer(out, BigInt(value)),
   }
 }
 
@@ -143,7 +196,11 @@ function realConverter(type: CanonicalType): Converter {
     }
     return true
   }
-  return { ...NOTHING, real, integer: (out, value) => BigInt(Number(value)) === value && real(out, Number(value)) }
+  return {
+    ...NOTHING,
+    real,
+    integer: (out, value) => BigInt(Number(value)) === value && real(out, Number(value)),
+  }
 }
 
 function decimalConverter(type: CanonicalType, mayRound: boolean): Converter {
@@ -151,7 +208,8 @@ function decimalConverter(type: CanonicalType, mayRound: boolean): Converter {
     ...NOTHING,
     integer: (out, value) => putDecimal(out, fitted(decimalOfInteger(value), type, false)),
     real: (out, value) => {
-      if (Number.isFinite(value)) return putDecimal(out, fitted(decimalOfDouble(value), type, mayRound))
+      if (Number.isFinite(value))
+        return putDecimal(out, fitted(decimalOfDouble(value), type, mayRound))
       return type.size === null && ascii(out, 'd', value > 0 ? 'Infinity' : '-Infinity')
     },
     spelled: (out, digits) => spelledDecimal(out, digits, type),
@@ -190,7 +248,12 @@ function isLeft(column: ColumnMapping): boolean {
   return column.unfit === 'reject'
 }
 
-function putText(out: CellBuffer, type: CanonicalType, bytes: Uint8Array, checked = false): boolean {
+function putText(
+  out: CellBuffer,
+  type: CanonicalType,
+  bytes: Uint8Array,
+  checked = false,
+): boolean {
   if (!checked && !isStorable(bytes)) return false
   const kept = type.name === 'bpchar' ? withoutBlanksAtEnd(bytes) : bytes
   if (type.size !== null && characters(kept) > type.size) return false
@@ -226,7 +289,8 @@ function ascii(out: CellBuffer, tag: string, payload: string | null | undefined)
 }
 
 const latin1 = (text: string): Buffer => Buffer.from(text, 'latin1')
-const view = (bytes: Uint8Array): Buffer => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
+const view = (bytes: Uint8Array): Buffer =>
+  Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
 const latin1Text = (bytes: Uint8Array): string => view(bytes).toString('latin1')
 const utf8 = (bytes: Uint8Array): string => view(bytes).toString('utf8')
 const hex = (bytes: Uint8Array): string => view(bytes).toString('hex')

@@ -30,7 +30,10 @@ export function decimalOfNumber(text: string): Decimal | null {
   if (point > WHOLE_DIGITS_MAX || point < -FRACTION_DIGITS_MAX) return null
   const padded = point > significant.length ? significant.padEnd(point, '0') : significant
   const whole = point > 0 ? padded.slice(0, point) : ''
-  const fraction = (point > 0 ? padded.slice(point) : '0'.repeat(-point) + padded).replace(/0+$/, '')
+  const fraction = (point > 0 ? padded.slice(point) : '0'.repeat(-point) + padded).replace(
+    /0+$/,
+    '',
+  )
   if (fraction.length > FRACTION_DIGITS_MAX) return null
   return { negative: sign === '-', whole, fraction }
 }
@@ -51,7 +54,8 @@ export function fitted(value: Decimal, type: CanonicalType, mayRound: boolean): 
 }
 
 function rounded({ negative, whole, fraction }: Decimal, scale: number): Decimal {
-  const kept = BigInt(`0${whole}${fraction.slice(0, scale)}`) + ((fraction[scale] ?? '0') >= '5' ? 1n : 0n)
+  const kept =
+    BigInt(`0${whole}${fraction.slice(0, scale)}`) + ((fraction[scale] ?? '0') >= '5' ? 1n : 0n)
   if (kept === 0n) return { negative: false, whole: '', fraction: '' }
   const digits = kept.toString().padStart(scale, '0')
   return {
@@ -78,7 +82,11 @@ const [TAG, MINUS, ZERO, POINT] = [0x64, 0x2d, 0x30, 0x2e] as const
  * Writes the cell of a REAL from SQLite's text of it (sign, digits, a point, digits), without any number in between. Null
  * where it has to be rounded, or where the text is another.
  */
-export function spelledDecimal(out: CellBuffer, digits: Uint8Array, type: CanonicalType): boolean | null {
+export function spelledDecimal(
+  out: CellBuffer,
+  digits: Uint8Array,
+  type: CanonicalType,
+): boolean | null {
   const point = digits.indexOf(POINT)
   if (point < 0) return null
   let end = digits.length
@@ -97,7 +105,12 @@ export function spelledDecimal(out: CellBuffer, digits: Uint8Array, type: Canoni
 }
 
 /** Writes the cell of `units` over 10^scale. Null where it has to be rounded. */
-export function scaledDecimal(out: CellBuffer, units: number, scale: number, type: CanonicalType): boolean | null {
+export function scaledDecimal(
+  out: CellBuffer,
+  units: number,
+  scale: number,
+  type: CanonicalType,
+): boolean | null {
   const size = Math.abs(units)
   const whole = Math.floor(size / 10 ** scale)
   let fraction = size - whole * 10 ** scale

@@ -31,8 +31,25 @@ const NUMBER = /-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?/y
 const PLAIN = /[^"\\\u0000-\u001f]+/y
 const WORD = /true|false|null/y
 const SPACE = /[ \t\n\r]*/y
-const ESCAPES: Readonly<Record<string, string>> = { b: '\b', f: '\f', n: '\n', r: '\r', t: '\t', '"': '"', '\\': '\\', '/': '/' }
-const SHORT: Readonly<Record<string, string>> = { '\b': '\\b', '\f': '\\f', '\n': '\\n', '\r': '\\r', '\t': '\\t', '"': '\\"', '\\': '\\\\' }
+const ESCAPES: Readonly<Record<string, string>> = {
+  b: '\b',
+  f: '\f',
+  n: '\n',
+  r: '\r',
+  t: '\t',
+  '"': '"',
+  '\\': '\\',
+  '/': '/',
+}
+const SHORT: Readonly<Record<string, string>> = {
+  '\b': '\\b',
+  '\f': '\\f',
+  '\n': '\\n',
+  '\r': '\\r',
+  '\t': '\\t',
+  '"': '\\"',
+  '\\': '\\\\',
+}
 
 class Reader {
   readonly #text: string
@@ -70,7 +87,9 @@ class Reader {
       this.#expect(':')
       members.set(key, this.value())
     })
-    const sorted = [...members].sort(([left], [right]) => Buffer.compare(Buffer.from(left), Buffer.from(right)))
+    const sorted = [...members].sort(([left], [right]) =>
+      Buffer.compare(Buffer.from(left), Buffer.from(right)),
+    )
     return `{${sorted.map(([key, value]) => `${quote(key)}:${value}`).join(',')}}`
   }
 
@@ -140,6 +159,9 @@ class Reader {
 
 function quote(text: string): string {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: these are the characters that JSON escapes
-  const escaped = text.replace(/["\\\u0000-\u001f]/g, (char) => SHORT[char] ?? `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`)
+  const escaped = text.replace(
+    /["\\\u0000-\u001f]/g,
+    (char) => SHORT[char] ?? `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  )
   return `"${escaped}"`
 }

@@ -5,7 +5,11 @@ import type { RawCell } from '@sensei/core/receipt'
 import { type Converter, converterOf } from './convert.ts'
 import { utf8OfUtf16 } from './utf.ts'
 
-export function keptRow(table: TableMapping, cells: readonly RawCell[], encoding: string): Uint8Array | null {
+export function keptRow(
+  table: TableMapping,
+  cells: readonly RawCell[],
+  encoding: string,
+): Uint8Array | null {
   const out = new CellBuffer(1024)
   for (const column of comparedColumns(table)) {
     const cell = cells.find(({ column: name }) => name === column.source)
@@ -27,7 +31,10 @@ function put(converter: Converter, out: CellBuffer, cell: RawCell, encoding: str
       return converter.real(out, realOf(value))
     case 'text': {
       const bytes = Buffer.from(value, 'base64')
-      return converter.text(out, encoding === 'UTF-8' ? bytes : utf8OfUtf16(bytes, encoding === 'UTF-16be'))
+      return converter.text(
+        out,
+        encoding === 'UTF-8' ? bytes : utf8OfUtf16(bytes, encoding === 'UTF-16be'),
+      )
     }
     case 'blob':
       return converter.blob(out, Buffer.from(value, 'base64'))

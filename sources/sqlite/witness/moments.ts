@@ -24,7 +24,9 @@ const TIME_ISO = new RegExp(`^${TIME}$`)
 const TIMESTAMP = new RegExp(String.raw`^(\d{4})-(\d\d)-(\d\d)[ T]${TIME}(Z|[+-]\d\d(?::?\d\d)?)?$`)
 
 /** Where year, month and day stand in a text of a date format, and the text's shape. */
-const DATES: Readonly<Partial<Record<TextFormat, { shape: RegExp; order: readonly [number, number, number] }>>> = {
+const DATES: Readonly<
+  Partial<Record<TextFormat, { shape: RegExp; order: readonly [number, number, number] }>>
+> = {
   'date-iso': { shape: /^(\d{4})-(\d\d)-(\d\d)$/, order: [1, 2, 3] },
   'date-dmy-slash': { shape: /^(\d\d)\/(\d\d)\/(\d{4})$/, order: [3, 2, 1] },
   'date-mdy-slash': { shape: /^(\d\d)\/(\d\d)\/(\d{4})$/, order: [3, 1, 2] },
@@ -47,7 +49,11 @@ function readFormat(text: string, format: TextFormat): Moment | null {
   if (date !== undefined) {
     const match = date.shape.exec(text)
     if (match === null) return null
-    const [year, month, day] = date.order.map((group) => Number(match[group])) as [number, number, number]
+    const [year, month, day] = date.order.map((group) => Number(match[group])) as [
+      number,
+      number,
+      number,
+    ]
     return exists(year, month, day) ? { year, month, day, time: MIDNIGHT, offset: null } : null
   }
   if (format !== 'timestamp-iso' && format !== 'timestamp-zone') return null
@@ -99,8 +105,16 @@ export function readTime(text: string): TimeOfDay | null {
   return match === null ? null : timeOf(match.slice(1))
 }
 
-function timeOf([hour, minute, second, fraction]: readonly (string | undefined)[]): TimeOfDay | null {
-  const time = { hour: Number(hour), minute: Number(minute), second: Number(second ?? 0), fraction: fraction ?? '' }
+function timeOf([hour, minute, second, fraction]: readonly (
+  | string
+  | undefined
+)[]): TimeOfDay | null {
+  const time = {
+    hour: Number(hour),
+    minute: Number(minute),
+    second: Number(second ?? 0),
+    fraction: fraction ?? '',
+  }
   return time.hour < 24 && time.minute < 60 && time.second < 60 ? time : null
 }
 
@@ -129,7 +143,10 @@ export function spellDate({ year, month, day }: Moment): string {
 }
 
 /** Null where digits behind the precision are not zero. */
-export function spellTime({ hour, minute, second, fraction }: TimeOfDay, precision: number | null): string | null {
+export function spellTime(
+  { hour, minute, second, fraction }: TimeOfDay,
+  precision: number | null,
+): string | null {
   const digits = fraction.replace(/0+$/, '')
   if (digits.length > (precision ?? 6)) return null
   return `${two(hour)}:${two(minute)}:${two(second)}${digits === '' ? '' : `.${digits}`}`
@@ -140,7 +157,9 @@ export function instantOf(moment: Moment, precision: number | null): bigint | nu
   const { hour, minute, second, fraction } = moment.time
   if (fraction.replace(/0+$/, '').length > (precision ?? 6)) return null
   const seconds =
-    BigInt(daysSince1970(moment)) * 86_400n + BigInt(hour * 3600 + minute * 60 + second) - BigInt(60 * (moment.offset ?? 0))
+    BigInt(daysSince1970(moment)) * 86_400n +
+    BigInt(hour * 3600 + minute * 60 + second) -
+    BigInt(60 * (moment.offset ?? 0))
   return seconds * 1_000_000n + BigInt(fraction.padEnd(6, '0'))
 }
 

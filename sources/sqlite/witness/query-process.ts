@@ -26,14 +26,18 @@ process.once('message', (task: QueryTask) => {
 function answer({ path, sql, limits }: QueryTask): QueryAnswer {
   try {
     const database = openReadOnly(path, { doubleQuotedTexts: true })
-    database.setAuthorizer((action) => (ALLOWED.includes(action) ? constants.SQLITE_OK : constants.SQLITE_DENY))
+    database.setAuthorizer((action) =>
+      ALLOWED.includes(action) ? constants.SQLITE_OK : constants.SQLITE_DENY,
+    )
     const statement = database.prepare(sql)
     statement.setReadBigInts(true)
     statement.setReturnArrays(true)
     const columns = statement.columns().map(({ name }) => name)
     const rows: Uint8Array[] = []
     const deadline = performance.now() + limits.timeoutMs
-    for (const row of statement.iterate() as unknown as Iterable<(bigint | number | string | Uint8Array | null)[]>) {
+    for (const row of statement.iterate() as unknown as Iterable<
+      (bigint | number | string | Uint8Array | null)[]
+    >) {
       if (rows.length === limits.rowsMax) return { columns, rows, cut: true }
       if (performance.now() > deadline) return { error: `it took more than ${limits.timeoutMs} ms` }
       rows.push(canonicalRow(row))

@@ -10,8 +10,16 @@ import type { QueryAnswer, QueryTask } from './query-process.ts'
 const PROCESS = new URL('./query-process.ts', import.meta.url)
 const START_MS = 10_000
 
-export async function runQuery(path: string, sql: string, limits: QueryLimits): Promise<QueryResult> {
-  const child = fork(PROCESS, { serialization: 'advanced', stdio: ['ignore', 'ignore', 'inherit', 'ipc'], execArgv: [] })
+export async function runQuery(
+  path: string,
+  sql: string,
+  limits: QueryLimits,
+): Promise<QueryResult> {
+  const child = fork(PROCESS, {
+    serialization: 'advanced',
+    stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+    execArgv: [],
+  })
   const { promise, resolve } = Promise.withResolvers<QueryAnswer>()
   const timer = setTimeout(() => {
     resolve({ error: `it took more than ${limits.timeoutMs} ms` })
@@ -24,6 +32,7 @@ export async function runQuery(path: string, sql: string, limits: QueryLimits): 
   const answer = await promise
   clearTimeout(timer)
   child.kill('SIGKILL')
-  if ('error' in answer) throw new SenseiError('USAGE', `the source could not run the query: ${answer.error}`)
+  if ('error' in answer)
+    throw new SenseiError('USAGE', `the source could not run the query: ${answer.error}`)
   return answer
 }

@@ -46,7 +46,10 @@ export async function* scanTable(parts: ScanParts): AsyncGenerator<CanonicalBatc
   }
 }
 
-async function* readGroups(parts: ScanParts, range: { from: bigint; to: bigint }): AsyncGenerator<CanonicalBatch> {
+async function* readGroups(
+  parts: ScanParts,
+  range: { from: bigint; to: bigint },
+): AsyncGenerator<CanonicalBatch> {
   const columns = comparedColumns(parts.table)
   const walk = new Walk(columns, [], parts.encoding)
   const statement = parts.database.prepare(groupSql(parts))
@@ -56,7 +59,10 @@ async function* readGroups(parts: ScanParts, range: { from: bigint; to: bigint }
   let from = range.from
   let fruitless = 0
   while (from <= range.to) {
-    const [bytes, last] = statement.get(from, range.to, rows) as unknown as [Uint8Array | null, bigint | null]
+    const [bytes, last] = statement.get(from, range.to, rows) as unknown as [
+      Uint8Array | null,
+      bigint | null,
+    ]
     if (last === null) break
     if (walk.addGroup(asBuffer(bytes))) {
       fruitless = 0
@@ -73,21 +79,36 @@ async function* readGroups(parts: ScanParts, range: { from: bigint; to: bigint }
   if (!walk.idle) yield walk.take()
 }
 
-async function* readRows(parts: ScanParts, range: RowidRange | null, mode: Mode): AsyncGenerator<CanonicalBatch> {
+async function* readRows(
+  parts: ScanParts,
+  range: RowidRange | null,
+  mode: Mode,
+): AsyncGenerator<CanonicalBatch> {
   const columns = comparedColumns(parts.table)
   const cells = columns.map((column) => cellSql(parts.table.source, column, mode))
-  const walk = new Walk(columns, cells.map(({ extra }) => extra !== null), parts.encoding)
-  const statement = parts.database.prepare(rowSql(parts, cells, { bounded: range !== null, rowid: mode === 'pieces' }))
+  const walk = new Walk(
+    columns,
+    cells.map(({ extra }) => extra !== null),
+    parts.encoding,
+  )
+  const statement = parts.database.prepare(
+    rowSql(parts, cells, { bounded: range !== null, rowid: mode === 'pieces' }),
+  )
   statement.setReturnArrays(true)
   statement.setReadBigInts(true)
   const bounds = range === null ? [] : [BigInt(range.from), BigInt(range.to)]
   const fetch = mode === 'pieces' ? new Pieces(parts) : null
   try {
-    for (const row of statement.iterate(...bounds) as unknown as Iterable<[string | Uint8Array, ...ExtraValue[]]>) {
+    for (const row of statement.iterate(...bounds) as unknown as Iterable<
+      [string | Uint8Array, ...ExtraValue[]]
+    >) {
       const [text, ...extras] = row
       const bytes = typeof text === 'string' ? Buffer.from(text, 'latin1') : asBuffer(text)
       if (fetch === null) walk.addRow(bytes, extras)
-      else walk.addRow(bytes, extras, (column, from) => fetch.read(column, extras.at(-1) as bigint, from))
+      else
+        walk.addRow(bytes, extras, (column, from) =>
+          fetch.read(column, extras.at(-1) as bigint, from),
+        )
       if (walk.waiting >= BATCH_BYTES) yield walk.take()
     }
     if (!walk.idle) yield walk.take()
@@ -107,7 +128,15 @@ class Pieces {
 
   read(column: number, rowid: bigint, from: number): Uint8Array {
     const { database, table } = this.#parts
-    const statement = this.#statements.get(column) ?? database.prepare(pieceSql(table.source, comparedColumns(table)[column] as ColumnMapping, this.#parts.rowid ?? ''))
+    const statement =
+      this.#statements.get(column) ??
+      database.prepare(
+        pieceSql(
+          table.source,
+          comparedColumns(table)[column] as ColumnMapping,
+          this.#parts.rowid ?? '',
+        ),
+      )
     this.#statements.set(column, statement)
     statement.setReturnArrays(true)
     const [part] = statement.get(rowid, from + 1, PIECE_BYTES) as unknown as [Uint8Array]
@@ -117,14 +146,20 @@ class Pieces {
 
 function groupSql(parts: ScanParts): string {
   const rowid = rowidOf(parts)
-  const cells = comparedColumns(parts.table).flatMap((column) => groupedCell(parts.table.source, column))
+  const cells = comparedColumns(parts.table).flatMap((column) =>
+    groupedCell(parts.table.source, column),
+  )
   return `select cast(group_concat(r, '') as blob), max(i) from (
     select ${rowid} as i, ${concatenation(cells)} as r from ${quoteIdent(parts.table.source)}
     where ${rowid} between ?1 and ?2 order by ${rowid} limit ?3)`
 }
 
 /** In a UTF-16 database the text stays a text (all ASCII there): as a blob it would be UTF-16. */
-function rowSql(parts: ScanParts, cells: readonly CellSql[], { bounded, rowid }: { bounded: boolean; rowid: boolean }): string {
+function rowSql(
+  parts: ScanParts,
+  cells: readonly CellSql[],
+  { bounded, rowid }: { bounded: boolean; rowid: boolean },
+): string {
   const text = concatenation(cells.map(({ cell }) => cell))
   const list = [
     parts.encoding === 'UTF-8' ? `cast(${text} as blob)` : text,
@@ -156,5 +191,7 @@ function groupRows(table: TableMapping): number {
 }
 
 function asBuffer(bytes: Uint8Array | null): Buffer {
-  return bytes === null ? Buffer.alloc(0) : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
+  return bytes === null
+    ? Buffer.alloc(0)
+    : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
 }

@@ -12,19 +12,38 @@ export function rowidAlias(database: DatabaseSync, table: string): string | null
   const taken = new Set(columns.map(({ name }) => String(name).toLowerCase()))
   const alias = ALIASES.find((name) => !taken.has(name))
   if (alias === undefined) return null
-  const listed = database.prepare(`select wr, type from pragma_table_list where schema = 'main' and name = ?`).get(table)
+  const listed = database
+    .prepare(`select wr, type from pragma_table_list where schema = 'main' and name = ?`)
+    .get(table)
   return listed?.['wr'] === 0 && listed['type'] === 'table' ? alias : null
 }
 
 /** The span between the lowest and the highest rowid, in equal parts: where rowids have gaps, ranges hold fewer rows. */
-export function splitRowids(database: DatabaseSync, table: string, rowid: string | null, options: { parts: number; rows: number }): Json[] {
+export function splitRowids(
+  database: DatabaseSync,
+  table: string,
+  rowid: string | null,
+  options: { parts: number; rows: number },
+): Json[] {
   if (rowid === null) return [null]
   const id = `${quoteIdent(table)}.${rowid}`
-  const ends = database.prepare(`select cast(min(${id}) as text) as low, cast(max(${id}) as text) as high from ${quoteIdent(table)}`).get()
+  const ends = database
+    .prepare(
+      `select cast(min(${id}) as text) as low, cast(max(${id}) as text) as high from ${quoteIdent(table)}`,
+    )
+    .get()
   if (ends?.['low'] == null) return [null]
   const [low, high] = [BigInt(String(ends['low'])), BigInt(String(ends['high']))]
-  const count = BigInt(Math.max(1, Math.min(options.parts, Math.floor(options.rows / ROWS_PER_RANGE_MIN))))
+  const count = BigInt(
+    Math.max(1, Math.min(options.parts, Math.floor(options.rows / ROWS_PER_RANGE_MIN))),
+  )
   const span = high - low + 1n
-  const bounds = Array.from({ length: Number(count) }, (_, part) => low + (span * BigInt(part)) / count)
-  return bounds.map((from, part) => ({ from: String(from), to: String(part + 1 < bounds.length ? (bounds[part + 1] as bigint) - 1n : high) }))
+  const bounds = Array.from(
+    { length: Number(count) },
+    (_, part) => low + (span * BigInt(part)) / count,
+  )
+  return bounds.map((from, part) => ({
+    from: String(from),
+    to: String(part + 1 < bounds.length ? (bounds[part + 1] as bigint) - 1n : high),
+  }))
 }

@@ -33,7 +33,14 @@ export function replaceInvalid(bytes: Uint8Array): Uint8Array {
 function sequenceAt(bytes: Uint8Array, at: number): { length: number; valid: boolean } {
   const lead = bytes[at] as number
   if (lead < 0x80) return { length: 1, valid: true }
-  const more = lead >= 0xc2 && lead <= 0xdf ? 1 : lead >= 0xe0 && lead <= 0xef ? 2 : lead >= 0xf0 && lead <= 0xf4 ? 3 : 0
+  const more =
+    lead >= 0xc2 && lead <= 0xdf
+      ? 1
+      : lead >= 0xe0 && lead <= 0xef
+        ? 2
+        : lead >= 0xf0 && lead <= 0xf4
+          ? 3
+          : 0
   if (more === 0) return { length: 1, valid: false }
   for (let place = 1; place <= more; place += 1) {
     const low = place > 1 ? 0x80 : lead === 0xe0 ? 0xa0 : lead === 0xf0 ? 0x90 : 0x80
@@ -53,7 +60,9 @@ export function utf8OfUtf16(bytes: Uint8Array, bigEndian: boolean): Uint8Array {
   const parts = Array.from(text, (char) => {
     const unit = char.charCodeAt(0)
     const half = char.length === 1 && unit >= 0xd800 && unit <= 0xdfff
-    return half ? Buffer.from([0xe0 | (unit >> 12), 0x80 | ((unit >> 6) & 63), 0x80 | (unit & 63)]) : Buffer.from(char)
+    return half
+      ? Buffer.from([0xe0 | (unit >> 12), 0x80 | ((unit >> 6) & 63), 0x80 | (unit & 63)])
+      : Buffer.from(char)
   })
   return Buffer.concat(parts)
 }

@@ -13,7 +13,21 @@ const COMMA = 0x2c
 const MINUS = 0x2d
 const ZERO = 0x30
 const WHOLE = 'i'.charCodeAt(0)
-const CODES = { null: 0x6e, unfit: 0x21, notHere: 0x3f, spelled: 0x71, scaled: 0x65, whole: 0x6b, large: 0x6c, integer: 0x31, real: 0x32, text: 0x33, blob: 0x34, extraText: 0x35, extraBlob: 0x36 } as const
+const CODES = {
+  null: 0x6e,
+  unfit: 0x21,
+  notHere: 0x3f,
+  spelled: 0x71,
+  scaled: 0x65,
+  whole: 0x6b,
+  large: 0x6c,
+  integer: 0x31,
+  real: 0x32,
+  text: 0x33,
+  blob: 0x34,
+  extraText: 0x35,
+  extraBlob: 0x36,
+} as const
 
 export type ExtraValue = bigint | number | Uint8Array | null
 
@@ -76,7 +90,11 @@ export class Walk {
 
   /** What is ready; valid until something is added again. */
   take(): Walked {
-    const taken = { bytes: this.#whole ?? this.#out.written(), rows: this.#rows, rejected: this.#rejected }
+    const taken = {
+      bytes: this.#whole ?? this.#out.written(),
+      rows: this.#rows,
+      rejected: this.#rejected,
+    }
     // A buffer that a large row made grow is kept: the next one needs it again, and a dropped one is not freed at once.
     this.#out.length = 0
     this.#whole = null
@@ -124,7 +142,13 @@ export class Walk {
       for (const column of this.#columns) {
         const code = bytes[at] as number
         if (code === CODES.notHere) return false
-        if (code >= 0x40 && code !== CODES.whole && code !== CODES.scaled && code !== CODES.spelled && code !== CODES.large) {
+        if (
+          code >= 0x40 &&
+          code !== CODES.whole &&
+          code !== CODES.scaled &&
+          code !== CODES.spelled &&
+          code !== CODES.large
+        ) {
           if (column.tag !== 0 && code !== column.tag && code !== CODES.null) return false
           at = code === CODES.null ? at + 1 : cellEnd(bytes, at)
           continue
@@ -138,7 +162,8 @@ export class Walk {
         const end = unfinishedEnd(bytes, at, code)
         let fit = true
         if (code === CODES.whole) putWhole(out, bytes, at + 1, end - 1)
-        else if (code === CODES.large) putLarge(out, bytes.subarray(at, end), (from) => fetch(column.place, from))
+        else if (code === CODES.large)
+          putLarge(out, bytes.subarray(at, end), (from) => fetch(column.place, from))
         else fit = this.#finish(column, bytes.subarray(at, end), extras[column.extra])
         if (!fit) {
           if (column.nullable) out.null()
@@ -158,14 +183,24 @@ export class Walk {
     return true
   }
 
-  #finish({ converter, scale }: WalkedColumn, cell: Buffer, extra: ExtraValue | undefined): boolean {
+  #finish(
+    { converter, scale }: WalkedColumn,
+    cell: Buffer,
+    extra: ExtraValue | undefined,
+  ): boolean {
     const payload = (): Buffer => cell.subarray(cell.indexOf(COLON) + 1)
     const out = this.#out
     switch (cell[0]) {
       case CODES.spelled:
-        return converter.spelled?.(out, cell.subarray(1, -1)) ?? converter.real(out, Number(cell.toString('latin1', 1, cell.length - 1)))
+        return (
+          converter.spelled?.(out, cell.subarray(1, -1)) ??
+          converter.real(out, Number(cell.toString('latin1', 1, cell.length - 1)))
+        )
       case CODES.scaled:
-        return converter.scaled?.(out, wholeOf(cell), scale) ?? converter.real(out, wholeOf(cell) / 10 ** scale)
+        return (
+          converter.scaled?.(out, wholeOf(cell), scale) ??
+          converter.real(out, wholeOf(cell) / 10 ** scale)
+        )
       case CODES.integer:
         return converter.integer(out, BigInt(payload().toString('latin1')))
       case CODES.real:
@@ -199,7 +234,8 @@ function putLarge(out: CellBuffer, cell: Buffer, fetch: (from: number) => Uint8A
   out.header(cell[1] as number, length)
   for (let from = 0; from < length; ) {
     const part = fetch(from)
-    if (part.length === 0) throw new SenseiError('SNAPSHOT_LOST', 'a value of the source ended before its length')
+    if (part.length === 0)
+      throw new SenseiError('SNAPSHOT_LOST', 'a value of the source ended before its length')
     out.cells(part)
     from += part.length
     freeMemory(part)
@@ -210,12 +246,18 @@ function putLarge(out: CellBuffer, cell: Buffer, fetch: (from: number) => Uint8A
 function wholeOf(cell: Buffer): number {
   const negative = cell[1] === MINUS
   let value = 0
-  for (let at = negative ? 2 : 1; at < cell.length - 1; at += 1) value = value * 10 + (cell[at] as number) - ZERO
+  for (let at = negative ? 2 : 1; at < cell.length - 1; at += 1)
+    value = value * 10 + (cell[at] as number) - ZERO
   return negative ? -value : value
 }
 
 function unfinishedEnd(bytes: Buffer, at: number, code: number): number {
-  if (code === CODES.whole || code === CODES.scaled || code === CODES.spelled || code === CODES.large) {
+  if (
+    code === CODES.whole ||
+    code === CODES.scaled ||
+    code === CODES.spelled ||
+    code === CODES.large
+  ) {
     let end = at + 1
     while (bytes[end] !== COMMA) end += 1
     return end + 1

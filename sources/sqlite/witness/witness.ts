@@ -5,7 +5,13 @@
 import type { DatabaseSync } from 'node:sqlite'
 import type { Json } from '@sensei/core/json'
 import { comparedColumns, type TableMapping } from '@sensei/core/plan'
-import type { Aggregate, CanonicalBatch, QueryLimits, QueryResult, SourceWitness } from '@sensei/core/ports/witness'
+import type {
+  Aggregate,
+  CanonicalBatch,
+  QueryLimits,
+  QueryResult,
+  SourceWitness,
+} from '@sensei/core/ports/witness'
 import type { RawCell } from '@sensei/core/receipt'
 import type { Snapshot } from '@sensei/core/snapshot'
 import { openReadOnly } from '../open.ts'

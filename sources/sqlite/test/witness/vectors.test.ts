@@ -19,7 +19,9 @@ interface Vector {
 }
 
 const vectors = (
-  JSON.parse(readFileSync(new URL('../../../../docs/canonical-vectors.json', import.meta.url), 'utf8')) as { sqlite: Vector[] }
+  JSON.parse(
+    readFileSync(new URL('../../../../docs/canonical-vectors.json', import.meta.url), 'utf8'),
+  ) as { sqlite: Vector[] }
 ).sqlite
 
 const folder = mkdtempSync(join(tmpdir(), 'sensei-vectors-'))
@@ -32,14 +34,20 @@ function literal({ class: storage, value }: Vector): string {
 }
 
 /** One table for each vector: an id, and a column without a type, so that every cell keeps its storage class. */
-function prepare(path: string, options: { encoding: string; withoutRowid: boolean; some: readonly Vector[] }): Snapshot {
+function prepare(
+  path: string,
+  options: { encoding: string; withoutRowid: boolean; some: readonly Vector[] },
+): Snapshot {
   const database = new DatabaseSync(path)
   database.exec(`pragma encoding = '${options.encoding}'; begin`)
-  const shape = options.withoutRowid ? '(id integer primary key, v) without rowid' : '(id integer primary key, v)'
+  const shape = options.withoutRowid
+    ? '(id integer primary key, v) without rowid'
+    : '(id integer primary key, v)'
   options.some.forEach((vector, place) => {
     database.exec(`create table v${place} ${shape}`)
     const insert = `insert into v${place} values (1, `
-    if (options.encoding === 'UTF-8' || vector.class !== 'text') database.exec(`${insert}${literal(vector)})`)
+    if (options.encoding === 'UTF-8' || vector.class !== 'text')
+      database.exec(`${insert}${literal(vector)})`)
     else database.prepare(`${insert}?)`).run(Buffer.from(vector.value ?? '', 'hex').toString())
   })
   database.exec('commit')
@@ -47,7 +55,11 @@ function prepare(path: string, options: { encoding: string; withoutRowid: boolea
   return { kind: 'private copy', name: path, sha256: null, takenAt: '', location: path, notes: [] }
 }
 
-function mapping(vector: Vector, place: number, options: { unfit: 'reject' | 'null'; bytesMax: number }): TableMapping {
+function mapping(
+  vector: Vector,
+  place: number,
+  options: { unfit: 'reject' | 'null'; bytesMax: number },
+): TableMapping {
   const column = { generated: null, unfit: options.unfit, fidelity: vector.fidelity ?? 'exact' }
   return {
     source: `v${place}`,
@@ -57,7 +69,14 @@ function mapping(vector: Vector, place: number, options: { unfit: 'reject' | 'nu
     bytes_max: options.bytesMax,
     key: ['id'],
     columns: [
-      { ...column, source: 'v', target: 'v', type: vector.type, conversion: vector.conversion, ...(vector.formats && { formats: vector.formats }) },
+      {
+        ...column,
+        source: 'v',
+        target: 'v',
+        type: vector.type,
+        conversion: vector.conversion,
+        ...(vector.formats && { formats: vector.formats }),
+      },
       { ...column, source: 'id', target: 'id', type: 'bigint', conversion: 'integer' },
     ],
   } as unknown as TableMapping
@@ -73,33 +92,45 @@ const ways = [
 
 describe.each(ways)('$name', ({ name, encoding, withoutRowid, bytesMax }) => {
   // Bytes that are no text are other bytes in UTF-16.
-  const some = encoding === 'UTF-8' ? vectors : vectors.filter(({ class: storage, value }) => storage !== 'text' || isText(value))
+  const some =
+    encoding === 'UTF-8'
+      ? vectors
+      : vectors.filter(({ class: storage, value }) => storage !== 'text' || isText(value))
 
-  test.each(['reject', 'null'] as const)('every vector, where an unfit cell means: %s', async (unfit) => {
-    const snapshot = prepare(join(folder, `${name} ${unfit}.db`), { encoding, withoutRowid, some })
-    const witness = await openSqliteWitness(snapshot)
-    for (const [place, vector] of some.entries()) {
-      const what = `${vector.conversion} into ${vector.type}: ${vector.class} ${vector.value}`
-      const table = mapping(vector, place, { unfit, bytesMax })
-      const ranges = await witness.split(table, 4)
-      expect(ranges).toHaveLength(1)
-      const seen = { bytes: Buffer.alloc(0), rows: 0, rejected: 0 }
-      for await (const batch of witness.scan(table, ranges[0] ?? null)) {
-        seen.bytes = Buffer.concat([seen.bytes, batch.bytes])
-        seen.rows += batch.rows
-        seen.rejected += batch.rejected
+  test.each(['reject', 'null'] as const)(
+    'every vector, where an unfit cell means: %s',
+    async (unfit) => {
+      const snapshot = prepare(join(folder, `${name} ${unfit}.db`), {
+        encoding,
+        withoutRowid,
+        some,
+      })
+      const witness = await openSqliteWitness(snapshot)
+      for (const [place, vector] of some.entries()) {
+        const what = `${vector.conversion} into ${vector.type}: ${vector.class} ${vector.value}`
+        const table = mapping(vector, place, { unfit, bytesMax })
+        const ranges = await witness.split(table, 4)
+        expect(ranges).toHaveLength(1)
+        const seen = { bytes: Buffer.alloc(0), rows: 0, rejected: 0 }
+        for await (const batch of witness.scan(table, ranges[0] ?? null)) {
+          seen.bytes = Buffer.concat([seen.bytes, batch.bytes])
+          seen.rows += batch.rows
+          seen.rejected += batch.rejected
+        }
+        if (vector.canonical === null && unfit === 'reject' && seen.rows === 0) {
+          expect(seen, what).toEqual({ bytes: Buffer.alloc(0), rows: 0, rejected: 1 })
+          continue
+        }
+        const cell = seen.bytes.subarray(cellEnd(seen.bytes, 0))
+        expect(seen.bytes.toString('latin1', 0, 4), what).toBe('i1:1')
+        if (vector.canonical === null && unfit === 'reject' && leftToPostgres(vector)) continue
+        expect(cell.toString('latin1'), what).toBe(
+          vector.canonical === null ? 'n' : Buffer.from(vector.canonical, 'hex').toString('latin1'),
+        )
       }
-      if (vector.canonical === null && unfit === 'reject' && seen.rows === 0) {
-        expect(seen, what).toEqual({ bytes: Buffer.alloc(0), rows: 0, rejected: 1 })
-        continue
-      }
-      const cell = seen.bytes.subarray(cellEnd(seen.bytes, 0))
-      expect(seen.bytes.toString('latin1', 0, 4), what).toBe('i1:1')
-      if (vector.canonical === null && unfit === 'reject' && leftToPostgres(vector)) continue
-      expect(cell.toString('latin1'), what).toBe(vector.canonical === null ? 'n' : Buffer.from(vector.canonical, 'hex').toString('latin1'))
-    }
-    await witness.close()
-  })
+      await witness.close()
+    },
+  )
 })
 
 function isText(hex: string | null): boolean {
@@ -135,10 +166,24 @@ test('values that are fetched in pieces are whole', async () => {
       { ...column, source: 't', target: 't', type: 'text', conversion: 'text' },
     ],
   } as unknown as TableMapping
-  const witness = await openSqliteWitness({ kind: 'private copy', name: path, sha256: null, takenAt: '', location: path, notes: [] })
+  const witness = await openSqliteWitness({
+    kind: 'private copy',
+    name: path,
+    sha256: null,
+    takenAt: '',
+    location: path,
+    notes: [],
+  })
   const seen: Buffer[] = []
-  for await (const batch of witness.scan(table, (await witness.split(table, 1))[0] ?? null)) seen.push(Buffer.from(batch.bytes))
+  for await (const batch of witness.scan(table, (await witness.split(table, 1))[0] ?? null))
+    seen.push(Buffer.from(batch.bytes))
   await witness.close()
-  const expected = [`i1:1x${blob.length}:`, blob, `t${2 * text.length}:`, text, 'i1:2x5:smalln'].map((part) => Buffer.from(part))
+  const expected = [
+    `i1:1x${blob.length}:`,
+    blob,
+    `t${2 * text.length}:`,
+    text,
+    'i1:2x5:smalln',
+  ].map((part) => Buffer.from(part))
   expect(Buffer.concat(seen).equals(Buffer.concat(expected))).toBe(true)
 })

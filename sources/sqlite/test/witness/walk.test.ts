@@ -2,7 +2,13 @@ import { expect, test } from 'vitest'
 import type { ColumnMapping } from '@sensei/core/plan'
 import { Walk } from '../../witness/walk.ts'
 
-const column = { source: 'a', target: 'a', type: 'text', conversion: 'text', unfit: 'reject' } as ColumnMapping
+const column = {
+  source: 'a',
+  target: 'a',
+  type: 'text',
+  conversion: 'text',
+  unfit: 'reject',
+} as ColumnMapping
 
 test('rows that come one by one and need no finishing are all kept', () => {
   const walk = new Walk([column], [false], 'UTF-8')
