@@ -15,7 +15,10 @@ import { catalogued, scanTable } from './scan.ts'
 /** Rows of a sample are not large: a mutant is scanned as a whole. */
 const SAMPLE_BYTES_MAX = 4 * 1024 * 1024
 
-export async function openMutator(settings: ConnectionSettings, schema: string): Promise<TargetMutator> {
+export async function openMutator(
+  settings: ConnectionSettings,
+  schema: string,
+): Promise<TargetMutator> {
   const client = await openClient(settings, 'self-test')
   const scratch = `sensei_scratch_${randomBytes(6).toString('hex')}`
   try {
@@ -23,7 +26,9 @@ export async function openMutator(settings: ConnectionSettings, schema: string):
     await client.query(`create schema ${quoteIdent(scratch)}`)
   } catch (cause) {
     await client.end().catch(() => undefined)
-    throw new SenseiError('TARGET_PRIVILEGE_MISSING', 'no right to create a schema in the target', { cause })
+    throw new SenseiError('TARGET_PRIVILEGE_MISSING', 'no right to create a schema in the target', {
+      cause,
+    })
   }
   return new PostgresMutator(client, schema, scratch)
 }
@@ -44,8 +49,12 @@ class PostgresMutator implements TargetMutator {
     const average = Math.max(1, table.bytes / Math.max(1, table.rows))
     const rows = Math.max(2, Math.min(rowsMax, Math.floor(SAMPLE_BYTES_MAX / average)))
     const columns = comparedColumns(table).map(({ target }) => quoteIdent(target))
-    const small = columns.map((column) => `coalesce(pg_column_size(${column}), 0)`).join(' + ') || '0'
-    await this.#client.query('savepoint sample')
+    const small =
+      columns.map((column) => `coalesce(pg_column_size(${column}), 0)`).join(' + ') || '0'
+    // The sample before goes, and its locks with it: there may be more tables than locks.
+    await this.#client.query(
+      this.#sampled === null ? 'savepoint sample' : 'rollback to savepoint sample',
+    )
     try {
       const { rowCount } = await this.#client.query(
         `create table ${this.#name(table)} as select ${columns.join(', ')} from ${quoteQualified(this.#schema, table.target)}
@@ -56,6 +65,8 @@ class PostgresMutator implements TargetMutator {
       return rowCount ?? 0
     } catch (error) {
       await this.#client.query('rollback to savepoint sample')
+      this.#sampled = null
+      await this.#client.query('release savepoint sample')
       throw error
     }
   }
@@ -82,9 +93,14 @@ class PostgresMutator implements TargetMutator {
         case 'drop':
           return (await this.#client.query(`delete from ${name} where ${at}`)).rowCount === 1
         case 'double':
-          return (await this.#client.query(`insert into ${name} select * from ${name} where ${at}`)).rowCount === 1
+          return (
+            (await this.#client.query(`insert into ${name} select * from ${name} where ${at}`))
+              .rowCount === 1
+          )
         case 'swap':
-          return second === undefined ? null : await this.#swap(name, mutation, [first.at, second.at])
+          return second === undefined
+            ? null
+            : await this.#swap(name, mutation, [first.at, second.at])
         default:
           return await this.#change(name, mutation, at)
       }
@@ -99,7 +115,13 @@ class PostgresMutator implements TargetMutator {
   }
 
   scan(table: TableMapping): AsyncIterable<CanonicalBatch> {
-    return scanTable({ client: this.#client, schema: this.#scratch, catalogue: this.#table(), table, range: null })
+    return scanTable({
+      client: this.#client,
+      schema: this.#scratch,
+      catalogue: this.#table(),
+      table,
+      range: null,
+    })
   }
 
   /** Nothing was ever committed, so nothing is left. */
@@ -108,12 +130,23 @@ class PostgresMutator implements TargetMutator {
     await this.#client.end().catch(() => undefined)
   }
 
-  async #change(name: string, { operator, column: target }: Mutation, at: string): Promise<boolean | null> {
+  async #change(
+    name: string,
+    { operator, column: target }: Mutation,
+    at: string,
+  ): Promise<boolean | null> {
     const column = catalogued(this.#table(), target ?? '')
     const cell = quoteIdent(column.name)
-    const { rows } = await this.#client.query<{ before: string | null }>(`select ${cell}::text as before from ${name} where ${at}`)
+    const { rows } = await this.#client.query<{ before: string | null }>(
+      `select ${cell}::text as before from ${name} where ${at}`,
+    )
     const before = rows[0]?.before ?? null
-    const after = operator === 'null' ? whenNull(before, column) : before === null ? null : (OPERATORS[column.tag][operator]?.(before) ?? null)
+    const after =
+      operator === 'null'
+        ? whenNull(before, column)
+        : before === null
+          ? null
+          : (OPERATORS[column.tag][operator]?.(before) ?? null)
     if (operator === 'null' ? after === before : after === null) return null
     // PostgreSQL reads the text, stores the value, and says whether it is another one.
     const changed = await this.#client.query<{ different: boolean }>(
@@ -126,11 +159,20 @@ class PostgresMutator implements TargetMutator {
   }
 
   /** Two rows exchange a value. That is no change where the values, or all the others, are equal. */
-  async #swap(name: string, { column: target }: Mutation, [one, two]: readonly [string, string]): Promise<boolean | null> {
+  async #swap(
+    name: string,
+    { column: target }: Mutation,
+    [one, two]: readonly [string, string],
+  ): Promise<boolean | null> {
     const { columns } = this.#table()
     const column = catalogued(this.#table(), target ?? '')
     const differs = (some: readonly CatalogueColumn[]): string =>
-      some.map((each) => `l.${quoteIdent(each.name)}${comparison(each)} is distinct from r.${quoteIdent(each.name)}${comparison(each)}`).join(' or ') || 'false'
+      some
+        .map(
+          (each) =>
+            `l.${quoteIdent(each.name)}${comparison(each)} is distinct from r.${quoteIdent(each.name)}${comparison(each)}`,
+        )
+        .join(' or ') || 'false'
     const cell = quoteIdent(column.name)
     const pair = `${name} l, ${name} r where l.ctid = '${one}' and r.ctid = '${two}'`
     const { rows } = await this.#client.query<{ different: boolean }>(
@@ -157,7 +199,13 @@ class PostgresMutator implements TargetMutator {
 /** What a NULL turns into, and everything else into a NULL. An empty text is the neighbour that is most easily mistaken. */
 function whenNull(before: string | null, column: CatalogueColumn): string | null {
   if (before !== null) return null
-  return column.tag === 't' ? '' : column.tag === 'x' ? '\\x' : column.tag === 'i' || column.tag === 'd' || column.tag === 'f' ? '0' : null
+  return column.tag === 't'
+    ? ''
+    : column.tag === 'x'
+      ? '\\x'
+      : column.tag === 'i' || column.tag === 'd' || column.tag === 'f'
+        ? '0'
+        : null
 }
 
 /** Types without an equality are compared as text. */
