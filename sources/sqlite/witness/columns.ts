@@ -8,6 +8,7 @@
  *     3 LENGTH ':' BYTES       a TEXT                      k DIGITS ','          an INTEGER that fits, for tag `i`
  *     q TEXT ','               a REAL that its 15-digit text spells
  *     e DIGITS ','             a REAL that is this integer over a power of ten (scaleOf)
+ *     7 TEXT ','               a REAL with all its digits
  *     2, 5, 6                  a REAL, TEXT, BLOB which is the row's next extra result column
  *     l TAG LENGTH ','         a large value, to be fetched in pieces: its bytes are the payload
  *     !                        unfit                       ?                     not in this mode: read the rows one by one
@@ -162,7 +163,9 @@ function realCell(column: ColumnMapping, c: string, mode: Mode): string {
   const power = `1${'0'.repeat(scaleOf(column))}.0`
   const scaled = `cast(round(${c} * ${power}) as integer)`
   const exact = `abs(${c}) < 1e11 and ${scaled} / ${power} = ${c}${signed ? ` and (${c} <> 0.0 or atan2(${c}, -1.0) > 0)` : ''}`
-  return `case when ${exact} then 'e'||${scaled}||',' when ${spelled} then 'q'||${c}||',' else '?' end`
+  // quote() writes 20 digits where 15 are not enough, of which 17 name a double; far out it is asked for itself.
+  const quoted = `abs(${c}) between 1e-290 and 1e290`
+  return `case when ${exact} then 'e'||${scaled}||',' when ${spelled} then 'q'||${c}||',' when ${quoted} then '7'||quote(${c})||',' else '?' end`
 }
 
 /**

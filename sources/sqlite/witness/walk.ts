@@ -27,6 +27,7 @@ const CODES = {
   blob: 0x34,
   extraText: 0x35,
   extraBlob: 0x36,
+  digits: 0x37,
 } as const
 
 export type ExtraValue = bigint | number | Uint8Array | null
@@ -201,6 +202,8 @@ export class Walk {
           converter.scaled?.(out, wholeOf(cell), scale) ??
           converter.real(out, wholeOf(cell) / 10 ** scale)
         )
+      case CODES.digits:
+        return converter.real(out, Number(cell.toString('latin1', 1, cell.length - 1)))
       case CODES.integer:
         return converter.integer(out, BigInt(payload().toString('latin1')))
       case CODES.real:
@@ -256,6 +259,7 @@ function unfinishedEnd(bytes: Buffer, at: number, code: number): number {
     code === CODES.whole ||
     code === CODES.scaled ||
     code === CODES.spelled ||
+    code === CODES.digits ||
     code === CODES.large
   ) {
     let end = at + 1
