@@ -33,6 +33,8 @@ export function comparable(plan: Plan): Comparable {
     }
     if (unknown.length === 0) return [table]
     const columns = table.columns.filter((column) => !unknown.includes(column))
+    // Not even its rows could be told apart then.
+    if (columns.every((column) => column.source === null)) return []
     const key =
       table.key?.every((name) => columns.some((column) => column.target === name)) === true
         ? table.key

@@ -2,7 +2,7 @@ import { CellBuffer } from '@sensei/core/canonical/cells'
 import { SenseiError } from '@sensei/core/errors'
 import type { QueryResult, Witness } from '@sensei/core/ports/witness'
 import { expect, test } from 'vitest'
-import { compareQuery, isOrdered } from '../../validator/queries.ts'
+import { compareQuery, compareView, isOrdered } from '../../validator/queries.ts'
 
 test.each([
   ['select 1 order by 1', true],
@@ -85,4 +85,18 @@ test('what gave no answer, or only a part of one, is undecided', async () => {
   expect(await compareQuery(answering([['a']], true), answering([['a']]), query)).toMatchObject({
     equal: null,
   })
+})
+
+test('a view with too many rows is counted: equally many decide nothing, others are a difference', async () => {
+  const answers = (rows: number): Witness =>
+    ({
+      query: async (sql: string): Promise<QueryResult> =>
+        sql === 'count'
+          ? { columns: ['n'], rows: [encode([BigInt(rows)])], cut: false }
+          : { columns: ['a'], rows: [encode(['a'])], cut: true },
+    }) as unknown as Witness
+  const counted = { source: 'count', target: 'count' }
+  const view = { name: 'v', source: 'select', target: 'select', counted }
+  expect(await compareView(answers(7), answers(7), view)).toBeNull()
+  expect(await compareView(answers(7), answers(8), view)).toMatchObject({ equal: false })
 })
