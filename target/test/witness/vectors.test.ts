@@ -77,6 +77,19 @@ describe.each([18, 15] as const)('PostgreSQL %i', (version) => {
     expect(at).toBe(row.length)
   })
 
+  test('a domain counts as its base type, also in two steps; an enum is its label; other types are spelled', async () => {
+    await client.query(`
+      create domain inner_amount as numeric(8, 3); create domain amount as inner_amount check (value > 0);
+      create type mood as enum ('sad', 'très happy'); create type pair as (a int, b text);
+      create table odd (c0 amount, c1 mood, c2 pair, c3 mood[], c4 xid8);
+      insert into odd values (1.500, 'très happy', '(1,"x y")', '{sad}', '7'), (null, null, null, null, null)`)
+    const witness = await openTargetWitness(parseTargetUrl(database.url), { schema: 'public' })
+    const table = { ...mapping(['amount', 'mood', 'pair', 'mood[]', 'xid8']), target: 'odd' }
+    const rows = (await rowsOf(witness, table)).toString()
+    await witness.close()
+    expect(rows).toBe('d3:1.5t11:très happyp14:pair/(1,"x y")p11:_mood/{sad}p6:xid8/7nnnnn')
+  })
+
   test('the payloads of text, date, time and numeric are the text that PostgreSQL prints', async () => {
     await client.query("set datestyle = 'ISO, YMD'; set timezone = 'UTC'")
     const plain = vectors.flatMap((vector, place) =>
