@@ -11,7 +11,7 @@ export const LOSS_RULES = {
   'replace-invalid-utf8': 'bytes that are not UTF-8 become U+FFFD',
   'invalid-date-to-null': 'a text that is no date of the calendar becomes NULL',
   'date-formats-unified':
-    'dates written in several ways become dates; the way each was written is not kept',
+    'dates, moments or times written in several ways become values; the way each was written is not kept',
   'timestamp-offset': 'the instant is kept, the offset that it was written with is not',
   'not-a-number-to-null': 'a text in a column of numbers becomes NULL',
   'json-to-jsonb': 'key order, white space and repeated keys of the JSON text are not kept',

@@ -113,6 +113,11 @@ export interface ColumnProfile {
      * zeros at the end of a fraction): a view may show them. Absent where it was not counted.
      */
     readonly timestampsPlain?: number
+    /**
+     * The most values of a format that one way of writing explains, in which every moment has one text only: with T or
+     * with a blank, with so many digits of a second. Of `timestamp-zone` those with Z. Formats not counted are absent.
+     */
+    readonly oneWay?: Readonly<Partial<Record<TextFormat, number>>>
     /** JSON texts that jsonb would change or refuse (duplicate keys, \u0000, renormalised numbers). */
     readonly jsonbUnfit: number
     readonly decimal: { readonly scale: number; readonly precision: number } | null

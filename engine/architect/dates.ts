@@ -5,6 +5,7 @@
 import type { ColumnProfile, TextFormat } from '@sensei/core/survey'
 import type { Declared } from './declared.ts'
 import { type Decision, converted, examplesOf, exact, lossy, withFinding } from './decision.ts'
+import { isOneWay, isWrittenOtherwise, unifiedRows, utcCount } from './spellings.ts'
 
 type TextProfile = NonNullable<ColumnProfile['text']>
 
@@ -32,6 +33,7 @@ export function decideDates(
   if (use.inKey && !(formats.length === 1 && formats[0] === 'date-iso' && text.dateless === 0)) {
     return asked ? keptInKey() : null
   }
+  if (!asked && !isOneWay(profile, formats)) return writtenDifferently()
   if (text.dateless > 0 && (use.notNull || text.dateless * 2 > total))
     return mostlyDateless(text, total)
   return decideType(declared, profile, formats)
@@ -68,30 +70,27 @@ function temporal(
   profile: ColumnProfile,
   formats: readonly TextFormat[],
 ): Decision {
-  const text = profile.text
-  const usual = usualFormat(text, formats)
-  const unusual = formats
-    .filter((format) => format !== usual)
-    .reduce((sum, format) => sum + (text?.formats[format] ?? 0), 0)
+  const dateless = profile.text?.dateless ?? 0
   const decision = lossy(type, type, [
     {
       rule: 'date-formats-unified',
-      rows: unusual,
+      rows: unifiedRows(type, profile, formats),
       examples: examplesOf(profile, 'date-formats-unified'),
     },
     invalidDates(profile),
   ])
-  return { ...decision, formats, unfit: (text?.dateless ?? 0) > 0 ? 'null' : 'reject' }
-}
-
-/** What the other ways of writing count against: ISO where it occurs, else the only format there is. */
-function usualFormat(
-  text: TextProfile | null,
-  formats: readonly TextFormat[],
-): TextFormat | undefined {
-  if (formats.length === 1) return formats[0]
-  const iso = formats.filter((format) => format === 'date-iso' || format === 'timestamp-iso')
-  return iso.sort((left, right) => (text?.formats[right] ?? 0) - (text?.formats[left] ?? 0))[0]
+  const found = {
+    ...decision,
+    formats,
+    unfit: dateless > 0 ? ('null' as const) : ('reject' as const),
+  }
+  return isWrittenOtherwise(type, profile, formats)
+    ? withFinding(
+        found,
+        'moment-written-otherwise',
+        'every moment is written in one way, from which it can be told again, but not as PostgreSQL writes it',
+      )
+    : found
 }
 
 function instants(profile: ColumnProfile): Decision {
@@ -102,15 +101,15 @@ function instants(profile: ColumnProfile): Decision {
       rows: zoned - utcCount(profile),
       examples: examplesOf(profile, 'timestamp-offset'),
     },
+    {
+      rule: 'date-formats-unified',
+      rows: unifiedRows('timestamptz', profile, ['timestamp-zone']),
+      examples: [],
+    },
     invalidDates(profile),
   ])
   const unfit = (profile.text?.dateless ?? 0) > 0 ? 'null' : 'reject'
   return { ...decision, formats: ['timestamp-zone'], unfit }
-}
-
-/** Values written with Z: nothing but the letter is lost, and every reader writes it again. */
-function utcCount(profile: ColumnProfile): number {
-  return profile.text?.timestampsUtc ?? 0
 }
 
 function invalidDates(profile: ColumnProfile) {
@@ -168,6 +167,13 @@ function keptInKey(): Decision {
   return keptAsText(
     'date-kept-as-text',
     'part of a key, where two ways to write one date must stay two values, so it stays text',
+  )
+}
+
+function writtenDifferently(): Decision {
+  return keptAsText(
+    'date-kept-as-text',
+    'the values are dates or moments written in several ways, so they stay text; name the formats in the plan to convert them',
   )
 }
 

@@ -2,6 +2,7 @@
 import type { ColumnProfile, TextFormat } from '@sensei/core/survey'
 import type { LossDraft } from './decision.ts'
 import { fitting, type Judgement } from './judgement.ts'
+import { unifiedRows, utcCount } from './spellings.ts'
 
 type Temporal = 'date' | 'timestamp' | 'timestamptz' | 'time'
 
@@ -35,17 +36,10 @@ function lossesOf(
 ): readonly LossDraft[] {
   const count = (format: TextFormat): number => profile.text?.formats[format] ?? 0
   const used = named.filter((format) => count(format) > 0)
-  const losses: LossDraft[] = []
-  if (used.length > 1) {
-    const usual = Math.max(
-      ...used.filter((format) => format.endsWith('-iso') || format === 'timestamp-zone').map(count),
-      0,
-    )
-    const rows = used.reduce((sum, format) => sum + count(format), 0) - usual
-    losses.push({ rule: 'date-formats-unified', rows, examples: [] })
-  }
+  const unified = unifiedRows(conversion, profile, used)
+  const losses: LossDraft[] = [{ rule: 'date-formats-unified', rows: unified, examples: [] }]
   if (conversion === 'timestamptz') {
-    const rows = count('timestamp-zone') - (profile.text?.timestampsUtc ?? 0)
+    const rows = count('timestamp-zone') - utcCount(profile)
     losses.push({ rule: 'timestamp-offset', rows, examples: [] })
   }
   return losses

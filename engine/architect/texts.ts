@@ -11,6 +11,7 @@ import {
   lossy,
   withFinding,
 } from './decision.ts'
+import { unifiedRows } from './spellings.ts'
 
 export function decideTexts(declared: Declared, profile: ColumnProfile, use: ColumnUse): Decision {
   const damaged = decideDamaged(profile)
@@ -21,9 +22,21 @@ export function decideTexts(declared: Declared, profile: ColumnProfile, use: Col
   if (dates !== null) return dates
   const every = (format: 'uuid' | 'json' | 'time-iso') => text?.formats[format] === total
   if (every('uuid')) return exact('uuid', 'uuid')
-  if (declared.family === 'time' && every('time-iso')) return converted('time', 'time')
+  if (declared.family === 'time' && every('time-iso')) return decideTimes(profile, use)
   if (every('json') && !use.inKey && !use.indexed) return decideJson(declared, profile)
   return declaredOtherwise(declared)
+}
+
+function decideTimes(profile: ColumnProfile, use: ColumnUse): Decision {
+  const rows = unifiedRows('time', profile, ['time-iso'])
+  if (rows === 0 || !use.inKey) {
+    return lossy('time', 'time', [{ rule: 'date-formats-unified', rows, examples: [] }])
+  }
+  return withFinding(
+    exact('text', 'text'),
+    'date-kept-as-text',
+    'part of a key, where two ways to write one time must stay two values, so it stays text',
+  )
 }
 
 /** Texts that no PostgreSQL text can hold as they are. */

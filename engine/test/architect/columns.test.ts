@@ -24,6 +24,20 @@ function dates(
   return texts(count, { formats, dateless })
 }
 
+/** A hundred values of one format, so many of them as PostgreSQL writes them, in Z, and in one way. */
+function moments(
+  format: TextFormat,
+  count: { readonly plain?: number; readonly utc?: number; readonly oneWay: number },
+): ColumnProfile {
+  return texts(100, {
+    formats: { [format]: 100 },
+    dateless: format === 'time-iso' ? 100 : 0,
+    timestampsPlain: count.plain ?? 0,
+    timestampsUtc: count.utc ?? 0,
+    oneWay: { [format]: count.oneWay },
+  })
+}
+
 const cases: readonly (readonly [string, ColumnProfile, string])[] = [
   ['INTEGER', integers(), 'bigint integer exact'],
   ['', integers(), 'bigint integer exact'],
@@ -64,7 +78,19 @@ const cases: readonly (readonly [string, ColumnProfile, string])[] = [
   ['DATE', dates({ 'date-iso': 100 }), 'date date converted'],
   ['DATETIME', dates({ 'date-iso': 100 }), 'timestamp timestamp converted'],
   ['DATETIME', dates({ 'timestamp-iso': 100 }), 'timestamp timestamp converted'],
-  ['TEXT', dates({ 'timestamp-zone': 100 }), 'timestamptz timestamptz lossy'],
+  ['TEXT', dates({ 'timestamp-zone': 100 }), 'timestamptz timestamptz converted'],
+  ['TEXT', moments('timestamp-iso', { plain: 0, oneWay: 100 }), 'timestamp timestamp converted'],
+  ['TEXT', moments('timestamp-iso', { plain: 99, oneWay: 99 }), 'text text exact'],
+  [
+    'DATETIME',
+    moments('timestamp-iso', { plain: 0, oneWay: 100 }),
+    'timestamp timestamp converted',
+  ],
+  ['TEXT', moments('timestamp-zone', { utc: 99, oneWay: 99 }), 'text text exact'],
+  ['TEXT', moments('timestamp-zone', { utc: 100, oneWay: 99 }), 'text text exact'],
+  ['TEXT', dates({ 'date-iso': 50, 'timestamp-iso': 50 }), 'text text exact'],
+  ['TEXT', dates({ 'date-iso': 50, 'date-dmy-dot': 50 }), 'text text exact'],
+  ['TIME', moments('time-iso', { oneWay: 99 }), 'time time lossy'],
   ['TEXT', dates({ 'date-dmy-dot': 100 }), 'date date converted'],
   ['TEXT', dates({ 'date-compact': 100 }), 'text text exact'],
   ['DATE', dates({ 'date-compact': 100 }), 'date date converted'],
@@ -155,6 +181,30 @@ describe('losses name their rule and count their rows exactly', () => {
       texts(100, { formats: { 'timestamp-zone': 100 }, dateless: 0, timestampsUtc: 60 }),
       'timestamptz',
       [['timestamp-offset', 40]],
+    ],
+    [
+      'moments written in several ways, of which two may be the same',
+      'DATETIME',
+      moments('timestamp-iso', { plain: 70, oneWay: 80 }),
+      'timestamp',
+      [['date-formats-unified', 30]],
+    ],
+    [
+      'instants in Z written in several ways, beside others',
+      'DATETIME',
+      moments('timestamp-zone', { utc: 90, oneWay: 80 }),
+      'timestamptz',
+      [
+        ['timestamp-offset', 10],
+        ['date-formats-unified', 10],
+      ],
+    ],
+    [
+      'times of day written in several ways',
+      'TIME',
+      moments('time-iso', { oneWay: 60 }),
+      'time',
+      [['date-formats-unified', 40]],
     ],
     [
       'dates in several formats',

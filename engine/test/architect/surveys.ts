@@ -113,6 +113,13 @@ export function texts(
     dateless: count,
     jsonbUnfit: 0,
     decimal: null,
+    // As PostgreSQL writes them, unless a test says otherwise.
+    timestampsPlain: rest.formats?.['timestamp-iso'] ?? 0,
+    timestampsUtc: rest.formats?.['timestamp-zone'] ?? 0,
+    oneWay: {
+      ...rest.formats,
+      ...(rest.timestampsUtc === undefined ? {} : { 'timestamp-zone': rest.timestampsUtc }),
+    },
     ...rest,
   }
   return profiled({ text: count }, { text })

@@ -8,6 +8,14 @@ import { decimalShape } from '../reader/decimals.ts'
 import { isComposite, jsonProblem } from '../reader/json-scan.ts'
 import { MOMENT_FORMATS } from '../reader/moments.ts'
 import { jsonbChanges } from './jsonb-changes.ts'
+import {
+  emptyShapes,
+  isPlain,
+  shapeOf,
+  type Shapes,
+  writtenOneWay,
+  writtenPlainly,
+} from './spellings.ts'
 
 /** The n-th row of the n-th range of a table. */
 export interface Position {
@@ -25,6 +33,8 @@ export type Problem =
   | 'dateless'
   | 'timestamp-offset'
   | 'date-formats-unified'
+
+type ClockFormat = 'timestamp-iso' | 'timestamp-zone' | 'time-iso'
 
 export interface Tally {
   /** Declared JSONB: whether jsonb would change a value is only asked there. */
@@ -48,7 +58,8 @@ export interface Tally {
   formats: Partial<Record<TextFormat, number>>
   dateless: number
   timestampsUtc: number
-  timestampsPlain: number
+  /** Of the moments with a zone only those written with Z. */
+  shapes: Partial<Record<ClockFormat, Shapes>>
   jsonbUnfit: number
   decimalScale: number
   decimalPrecision: number
@@ -81,7 +92,7 @@ export function emptyTally(jsonb: boolean): Tally {
     formats: {},
     dateless: 0,
     timestampsUtc: 0,
-    timestampsPlain: 0,
+    shapes: {},
     jsonbUnfit: 0,
     decimalScale: 0,
     decimalPrecision: 0,
@@ -101,7 +112,8 @@ function example(tally: Tally, problem: Problem): void {
 
 const ZERO = 48
 const MINUS = 45
-const BLANK = 32
+const LETTER_T = 84
+const LETTER_Z = 90
 const SAFE_DIGITS = 15
 
 /** The number as SQLite writes it. Returns the bytes that it counts for. */
@@ -262,25 +274,32 @@ function addMoment(tally: Tally, bytes: Uint8Array, start: number, end: number):
     example(tally, 'date-formats-unified')
     return true
   }
-  if (length >= 5 && length <= 15 && fits('time-iso', bytes, start, end)) count(tally, 'time-iso')
+  if (length >= 5 && length <= 15 && fits('time-iso', bytes, start, end)) {
+    count(tally, 'time-iso')
+    addShape(tally, 'time-iso', shapeOf(bytes, start, end, false))
+  }
   if (length === 10) return addTenLong(tally, bytes, start, end)
   if (length < 16) return false
   if (fits('timestamp-iso', bytes, start, end)) {
     count(tally, 'timestamp-iso')
-    if (isPlain(bytes, start, end)) tally.timestampsPlain += 1
+    const shape = shapeOf(bytes, start + 11, end, bytes[start + 10] === LETTER_T)
+    addShape(tally, 'timestamp-iso', shape)
+    if (!isPlain(shape)) example(tally, 'date-formats-unified')
     return true
   }
   if (!fits('timestamp-zone', bytes, start, end)) return false
   count(tally, 'timestamp-zone')
-  if (bytes[end - 1] === 90) tally.timestampsUtc += 1
-  else example(tally, 'timestamp-offset')
+  if (bytes[end - 1] === LETTER_Z) {
+    tally.timestampsUtc += 1
+    const shape = shapeOf(bytes, start + 11, end - 1, bytes[start + 10] === LETTER_T)
+    addShape(tally, 'timestamp-zone', shape)
+  } else example(tally, 'timestamp-offset')
   return true
 }
 
-/** Of a timestamp: a blank, seconds, and no zero at the end of a fraction. */
-function isPlain(bytes: Uint8Array, start: number, end: number): boolean {
-  const length = end - start
-  return bytes[start + 10] === BLANK && (length === 19 || (length > 19 && bytes[end - 1] !== ZERO))
+function addShape(tally: Tally, format: ClockFormat, shape: number): void {
+  const shapes = (tally.shapes[format] ??= emptyShapes())
+  shapes[shape]! += 1
 }
 
 function addTenLong(tally: Tally, bytes: Uint8Array, start: number, end: number): boolean {
@@ -347,7 +366,6 @@ const SUMMED = [
   'invalidUtf8',
   'dateless',
   'timestampsUtc',
-  'timestampsPlain',
   'jsonbUnfit',
   'uuidSized',
 ] as const
@@ -373,6 +391,10 @@ export function addTally(to: Tally, more: Tally): void {
   }
   for (const [format, times] of Object.entries(more.formats) as [TextFormat, number][]) {
     to.formats[format] = (to.formats[format] ?? 0) + times
+  }
+  for (const [format, counts] of Object.entries(more.shapes) as [ClockFormat, Shapes][]) {
+    const shapes = (to.shapes[format] ??= emptyShapes())
+    counts.forEach((times, shape) => (shapes[shape]! += times))
   }
   for (const [problem, found] of Object.entries(more.examples) as [Problem, Position[]][]) {
     to.examples[problem] = [...(to.examples[problem] ?? []), ...found].slice(0, EXAMPLES_MAX)
@@ -410,7 +432,8 @@ export function profileOf(tally: Tally, examples: ColumnProfile['examples']): Co
             formats: tally.formats,
             dateless: tally.dateless,
             timestampsUtc: tally.timestampsUtc,
-            timestampsPlain: tally.timestampsPlain,
+            timestampsPlain: writtenPlainly(tally.shapes['timestamp-iso'] ?? []),
+            oneWay: oneWayOf(tally),
             jsonbUnfit: tally.jsonbUnfit,
             decimal:
               decimals === 0
@@ -420,6 +443,12 @@ export function profileOf(tally: Tally, examples: ColumnProfile['examples']): Co
     blob: tally.blob === 0 ? null : { bytesMax: tally.blobBytesMax, uuidSized: tally.uuidSized },
     examples,
   }
+}
+
+function oneWayOf({ shapes }: Tally): Partial<Record<ClockFormat, number>> {
+  return Object.fromEntries(
+    Object.entries(shapes).map(([format, counts]) => [format, writtenOneWay(counts)]),
+  )
 }
 
 function decimalText(value: number | bigint): string {

@@ -264,3 +264,25 @@ test('a moment is plain where it is written as PostgreSQL writes it', async () =
   const columns = (await surveyOf(folder, path)).tables[0]!.columns
   expect(columns.map(({ profile }) => profile.text?.timestampsPlain)).toEqual([3, 0])
 })
+
+const COUNTED_WAYS: readonly (readonly [string, string[], number, number])[] = [
+  ['Django: six digits, or none', ['10:20:30', '10:20:30.120000', '10:20:30.000001'], 3, 2],
+  ['Rails: six digits', ['10:20:30.000000', '10:20:30.120000'], 2, 0],
+  ['PostgreSQL: trimmed', ['10:20:30', '10:20:30.12', '10:20:30.000001'], 3, 3],
+  ['hours and minutes', ['10:20', '10:21'], 2, 0],
+  ['minutes beside seconds may be the same', ['10:20', '10:20:00'], 1, 1],
+  ['three digits beside none may be the same', ['10:20:30', '10:20:30.000'], 1, 1],
+  ['five zeros are one digit more', ['10:20:30.5', '10:20:30.500000'], 1, 1],
+]
+test.each(COUNTED_WAYS)('ways to write moments: %s', async (_, times, oneWay, plain) => {
+  const path = makeDatabase(folder, (database) => {
+    database.exec('create table t (blank, t, z, time)')
+    const insert = database.prepare('insert into t values (?, ?, ?, ?)')
+    for (const time of times) {
+      insert.run(`2024-01-31 ${time}`, `2024-01-31T${time}`, `2024-01-31T${time}Z`, time)
+    }
+  })
+  const texts = (await surveyOf(folder, path)).tables[0]!.columns.map(({ profile }) => profile.text)
+  expect(texts.map((text) => Object.values(text!.oneWay!))).toEqual(Array(4).fill([oneWay]))
+  expect(texts.map((text) => text!.timestampsPlain)).toEqual([plain, 0, 0, 0])
+})
