@@ -11,6 +11,9 @@ import type { ScanAnswer, ScannerTask, ScannerUrls } from './roles/scanner.ts'
 const SCANNER = new URL('./roles/scanner.ts', import.meta.url)
 const THREADS_MAX = 8
 
+/** Most of what a thread allocates is dead a batch later: a larger room for it would only be filled. */
+const YOUNG_MB = 6
+
 /** Rows from this size on count as large: each is held whole by whoever hashes it. */
 const LARGE_BYTES = 8 * 1024 * 1024
 
@@ -93,7 +96,10 @@ class ThreadScanners implements Scanners {
   }
 
   #start(): Worker {
-    const worker = new Worker(SCANNER, { workerData: this.#urls })
+    const worker = new Worker(SCANNER, {
+      workerData: this.#urls,
+      resourceLimits: { maxYoungGenerationSizeMb: YOUNG_MB },
+    })
     worker.on('message', (answer: ScanAnswer) => this.#answered(worker, answer))
     // A thread that dies ends its job; the next one gets a new thread.
     worker.on('error', (error: Error) => this.#died(worker, error.message))

@@ -97,13 +97,16 @@ export class CellBuffer {
   }
 }
 
+/** Of smaller ones the garbage collector has seen enough by itself. */
+const FREED_BYTES_MIN = 64 * 1024
+
 /**
  * Frees what a large buffer holds, without waiting for the garbage collector: it hardly sees memory outside of its heap, and a
  * few forgotten rows of 64 MB are all that a process may have.
  */
 export function freeMemory(bytes: Uint8Array): void {
   const { buffer } = bytes
-  const alone = bytes.byteLength === buffer.byteLength && bytes.byteLength > 1024 * 1024
+  const alone = bytes.byteLength === buffer.byteLength && bytes.byteLength > FREED_BYTES_MIN
   if (alone && buffer instanceof ArrayBuffer) buffer.transfer(0)
 }
 

@@ -3,6 +3,7 @@
  * thousand of them into one blob; a group that holds something only Node can convert exactly is read again row by row.
  */
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
+import { freeMemory } from '@sensei/core/canonical/cells'
 import type { Json } from '@sensei/core/json'
 import { type ColumnMapping, comparedColumns, type TableMapping } from '@sensei/core/plan'
 import type { CanonicalBatch } from '@sensei/core/ports/witness'
@@ -58,6 +59,7 @@ async function* readGroups(
   const rows = BigInt(groupRows(parts.table))
   let from = range.from
   let fruitless = 0
+  let before: Uint8Array | null = null
   while (from <= range.to) {
     const [bytes, last] = statement.get(from, range.to, rows) as unknown as [
       Uint8Array | null,
@@ -66,6 +68,9 @@ async function* readGroups(
     if (last === null) break
     if (walk.addGroup(asBuffer(bytes))) {
       fruitless = 0
+      // It is copied, or was taken: only the newest group may be handed on as it is.
+      if (before !== null) freeMemory(before)
+      before = bytes
       if (walk.waiting >= BATCH_BYTES) yield walk.take()
     } else {
       if (!walk.idle) yield walk.take()
