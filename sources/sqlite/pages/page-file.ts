@@ -22,6 +22,7 @@ export class PageFile {
   readonly pages: number
   readonly #path: string
   readonly #descriptor: number
+  #open = true
 
   private constructor(path: string, descriptor: number, header: Buffer) {
     this.#path = path
@@ -55,7 +56,8 @@ export class PageFile {
   }
 
   close(): void {
-    closeSync(this.#descriptor)
+    if (this.#open) closeSync(this.#descriptor)
+    this.#open = false
   }
 
   damaged(what: string): SenseiError {

@@ -1,6 +1,6 @@
 /**
- * The fast path: SQLite writes many rows into one BLOB, in C, and the bytes are transcoded to COPY BINARY here. No
- * JavaScript value is made for a cell.
+ * The fast path of tables that are not read from their pages (page-path.ts), WITHOUT ROWID above all: SQLite writes many
+ * rows into one BLOB, in C, and the bytes are transcoded to COPY BINARY here. No JavaScript value is made for a cell.
  *
  * Every cell of that BLOB ends with a NUL byte. A text is written as it is, with the letter `t` before the NUL; NULL,
  * numbers and blobs as quote() writes them, which never ends in `t`. A text that holds a NUL itself makes more cells than
