@@ -19,6 +19,8 @@ export interface Verification {
   readonly mutation: MutationScore
   /** Everything that was not compared, with the reason; a silent gap would be a lie. */
   readonly notChecked: readonly NotChecked[]
+  /** Of these, what makes a verdict inconclusive: it should have been compared. */
+  readonly undecided?: readonly NotChecked[]
   /** Hex of the RFC 6962 root over the tables. */
   readonly databaseRoot: string
 }

@@ -2,6 +2,7 @@
 import type { SenseiError } from '@sensei/core/errors'
 import { lossName } from '@sensei/core/losses'
 import type { Plan } from '@sensei/core/plan'
+import { problemsOf } from '@sensei/core/problems'
 import type { Verdict, Verification } from '@sensei/core/verdict'
 import type { Outcome, TableOutcome } from '@sensei/engine/request'
 
@@ -37,6 +38,7 @@ export function outputJson(told: Told): object {
     })),
     not_checked: verification?.notChecked ?? [],
     differences: verification === null ? [] : differencesOf(verification),
+    problems: verification === null ? [] : problemsOf(verification),
     certificate: told.certificate,
     seconds: Math.round(told.seconds * 1_000) / 1_000,
     error: told.error,

@@ -143,8 +143,7 @@ async function compareAll(validation: Validation): Promise<Verification> {
     undecided,
   }
   const verdict = verdictOf(findings, plan)
-  const { undecided: _, ...verification } = findings
-  return { ...verification, verdict, databaseRoot: rootOf(plan, tables) }
+  return { ...findings, verdict, databaseRoot: rootOf(plan, tables) }
 }
 
 /** Tables one after the other, but scanned ahead: the threads never wait for the comparison. */
