@@ -11,7 +11,15 @@ import type { Witness } from '@sensei/core/ports/witness'
 import type { Snapshot } from '@sensei/core/snapshot'
 import { bucketsOf } from './buckets.ts'
 import { comparable } from './comparable.ts'
-import { HELD_BYTES, type HeldRow, HeldRows, hold, identityOf, rowsOf } from './held-rows.ts'
+import {
+  HELD_BYTES,
+  type HeldRow,
+  HeldRows,
+  type HeldRowTimes,
+  hold,
+  identityOf,
+  rowsOf,
+} from './held-rows.ts'
 
 const PASS_BYTES_MAX = 64 * 1024 * 1024
 const ROW_BYTES_MAX = 4096
@@ -23,7 +31,7 @@ export interface DifferingRow {
   /** Null on the side that does not have it. */
   readonly source: HeldRow | null
   readonly target: HeldRow | null
-  /** How often, for tables without a key. */
+  /** How often; more than once only where there is no key, or none that is unique. */
   readonly times: number
 }
 
@@ -102,8 +110,8 @@ async function* chosenRows(
 }
 
 interface Unmatched {
-  readonly source: readonly HeldRow[]
-  readonly target: readonly HeldRow[]
+  readonly source: readonly HeldRowTimes[]
+  readonly target: readonly HeldRowTimes[]
 }
 
 /** Rows of one key that have no equal on the other side: as changed as they can be paired, the rest missing or extra. */
@@ -113,27 +121,19 @@ function* compared(
   shape: RowShape,
 ): Generator<DifferingRow> {
   const key = Buffer.from(identity, 'latin1')
-  if (shape.keyColumns === 0) {
-    const kind = source.length > 0 ? 'missing' : 'extra'
-    yield {
-      kind,
-      key,
-      source: source[0] ?? null,
-      target: target[0] ?? null,
-      times: source.length + target.length,
-    }
-    return
-  }
-  for (let place = 0; place < Math.max(source.length, target.length); place += 1) {
-    const [left, right] = [source[place] ?? null, target[place] ?? null]
-    yield {
-      kind: left === null ? 'extra' : right === null ? 'missing' : 'changed',
-      key,
-      source: left,
-      target: right,
-      times: 1,
+  const [left, right] = [source.map((held) => ({ ...held })), target.map((held) => ({ ...held }))]
+  while (left[0] !== undefined && right[0] !== undefined && shape.keyColumns > 0) {
+    const times = Math.min(left[0].times, right[0].times)
+    yield { kind: 'changed', key, source: left[0].row, target: right[0].row, times }
+    for (const side of [left, right]) {
+      const first = side[0] as HeldRowTimes
+      first.times -= times
+      if (first.times === 0) side.shift()
     }
   }
+  for (const { row, times } of left)
+    yield { kind: 'missing', key, source: row, target: null, times }
+  for (const { row, times } of right) yield { kind: 'extra', key, source: null, target: row, times }
 }
 
 /** For the reconciler: both sides are scanned first. The target is read at one point in time throughout. */

@@ -74,21 +74,32 @@ export function identityOf(row: HeldRow, keyEnd: number): string {
   return (keyEnd === 0 ? row.bytes : row.bytes.subarray(0, keyEnd)).toString('latin1')
 }
 
+/** Equal rows are kept once: a table without a key may hold one row a million times. */
+export interface HeldRowTimes {
+  readonly row: HeldRow
+  times: number
+}
+
 /** Rows by their identity; several of one key where nothing forbids it. */
 export class HeldRows {
-  readonly rows = new Map<string, HeldRow[]>()
+  readonly rows = new Map<string, HeldRowTimes[]>()
 
   add(identity: string, row: HeldRow): void {
     const same = this.rows.get(identity)
-    if (same === undefined) this.rows.set(identity, [row])
-    else same.push(row)
+    const equal = same?.find((kept) => kept.row.bytes.equals(row.bytes))
+    if (equal !== undefined) equal.times += 1
+    else if (same !== undefined) same.push({ row, times: 1 })
+    else this.rows.set(identity, [{ row, times: 1 }])
   }
 
   /** Takes out one row equal to this; false where there is none. */
   remove(identity: string, row: HeldRow): boolean {
     const same = this.rows.get(identity)
-    const place = same?.findIndex((candidate) => candidate.bytes.equals(row.bytes)) ?? -1
-    if (same === undefined || place < 0) return false
+    const place = same?.findIndex((kept) => kept.row.bytes.equals(row.bytes)) ?? -1
+    const equal = same?.[place]
+    if (same === undefined || equal === undefined) return false
+    equal.times -= 1
+    if (equal.times > 0) return true
     if (same.length === 1) this.rows.delete(identity)
     else same.splice(place, 1)
     return true
