@@ -23,6 +23,7 @@ export interface Reported {
   readonly planHash: string | null
   readonly snapshot: Snapshot | null
   readonly tables: readonly ReportedTable[]
+  readonly viewsRefused?: readonly { readonly name: string; readonly reason: string }[]
   readonly verification: Verification | null
   readonly error: { readonly code: string; readonly message: string } | null
 }
@@ -63,6 +64,7 @@ export function renderReport(outcome: Reported): string {
     outcome.verification === null ? '' : problems(outcome.verification),
     tables(outcome.tables),
     exceptions(outcome.plan),
+    refusedViews(outcome),
     unchecked(outcome.verification),
     section('Next', next(outcome)),
   )
@@ -239,6 +241,11 @@ function exceptions(plan: Plan | null): string {
   ]
     .filter((part) => part !== '')
     .join('\n\n')
+}
+
+function refusedViews({ viewsRefused = [] }: Reported): string {
+  const rows = viewsRefused.map(({ name, reason }) => [plain(name), plain(reason)])
+  return section('Views not created', table(['view', 'reason'], rows))
 }
 
 function unchecked(verification: Verification | null): string {

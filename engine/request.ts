@@ -65,6 +65,12 @@ export interface TableFailure {
   readonly message: string
 }
 
+/** A view of the plan that PostgreSQL did not take. */
+export interface RefusedView {
+  readonly name: string
+  readonly reason: string
+}
+
 export interface Outcome {
   readonly migrationId: string
   readonly state: State
@@ -73,6 +79,8 @@ export interface Outcome {
   readonly planHash: string | null
   readonly snapshot: Snapshot | null
   readonly tables: readonly TableOutcome[]
+  /** Known to the run that created them; a validation names them too, among the findings about structure. */
+  readonly viewsRefused: readonly RefusedView[]
   readonly verification: Verification | null
   /** The signed file, byte for byte. */
   readonly certificate: string | null

@@ -4,7 +4,7 @@ import { lossName } from '@sensei/core/losses'
 import type { Plan } from '@sensei/core/plan'
 import { problemsOf } from '@sensei/core/problems'
 import type { Verdict, Verification } from '@sensei/core/verdict'
-import type { Outcome, TableOutcome } from '@sensei/engine/request'
+import type { Outcome, RefusedView, TableOutcome } from '@sensei/engine/request'
 
 export const OUTPUT_VERSION = 1
 
@@ -14,6 +14,7 @@ interface Told {
   readonly verdict: Verdict | null
   readonly tables: readonly object[]
   readonly plan: Plan | null
+  readonly viewsRefused?: readonly RefusedView[]
   readonly verification: Verification | null
   readonly certificate: string | null
   readonly seconds: number
@@ -30,12 +31,15 @@ export function outputJson(told: Told): object {
     verdict: told.verdict,
     tables: told.tables,
     declared_losses: (plan?.losses ?? []).map((loss) => ({ loss: lossName(loss), ...loss })),
-    skipped_objects: (plan?.skipped ?? []).map(({ kind, name, table, reason }) => ({
-      kind,
-      name,
-      table,
-      reason,
-    })),
+    skipped_objects: [
+      ...(plan?.skipped ?? []).map(({ kind, name, table, reason }) => ({
+        kind,
+        name,
+        table,
+        reason,
+      })),
+      ...(told.viewsRefused ?? []).map((view) => ({ kind: 'view', table: null, ...view })),
+    ],
     not_checked: verification?.notChecked ?? [],
     differences: verification === null ? [] : differencesOf(verification),
     problems: verification === null ? [] : problemsOf(verification),
@@ -46,13 +50,14 @@ export function outputJson(told: Told): object {
 }
 
 export function outcomeJson(outcome: Outcome, certificate: string | null, seconds: number): object {
-  const { migrationId, state, tables, verdict, plan, verification, error } = outcome
+  const { migrationId, state, tables, verdict, plan, viewsRefused, verification, error } = outcome
   return outputJson({
     migration_id: migrationId,
     status: state,
     verdict,
     tables: tables.map(tableJson),
     plan,
+    viewsRefused,
     verification,
     certificate,
     seconds,

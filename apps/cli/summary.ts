@@ -176,6 +176,12 @@ function skippedLines(outcome: Outcome): string[] {
   for (const { kind, name } of outcome.plan?.skipped ?? []) {
     kinds.set(kind, [...(kinds.get(kind) ?? []), displayName(name)])
   }
+  if (outcome.viewsRefused.length > 0) {
+    kinds.set(
+      'refused view',
+      outcome.viewsRefused.map(({ name }) => displayName(name)),
+    )
+  }
   return [...kinds].map(([kind, names]) => `${counted(names.length, kind)}: ${names.join(', ')}`)
 }
 

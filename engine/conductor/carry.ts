@@ -3,7 +3,7 @@
  * each is complete, then what spans tables. Every step has its ledger row, so any of it may be run again.
  */
 import type { Hands } from '../cast.ts'
-import type { TableFailure } from '../request.ts'
+import type { RefusedView, TableFailure } from '../request.ts'
 import { createTables } from './create.ts'
 import { finishWhole } from './finish.ts'
 import { followTables } from './follow.ts'
@@ -12,16 +12,21 @@ import { type Failures, interrupted, type Load } from './load.ts'
 import { prepareTables } from './prepare.ts'
 import { splitTables } from './split.ts'
 
-/** Returns the tables that failed; throws only for what stops every table. */
-export async function carry(load: Load): Promise<readonly TableFailure[]> {
+export interface Carried {
+  readonly failures: readonly TableFailure[]
+  readonly viewsRefused: readonly RefusedView[]
+}
+
+/** Returns what failed; throws only for what stops every table. */
+export async function carry(load: Load): Promise<Carried> {
   await takeBackLeases(load)
   await createTables(load)
   const failures: Failures = new Map()
   const stale = await prepareTables(load)
   await splitTables(load)
   await loadAndFinish(load, stale, failures)
-  await finishWhole(load, failures)
-  return [...failures.values()]
+  const viewsRefused = await finishWhole(load, failures)
+  return { failures: [...failures.values()], viewsRefused }
 }
 
 /** The fence is raised: whoever holds a lease from before can write nothing under it, so nobody waits for its end. */

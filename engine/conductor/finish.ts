@@ -2,7 +2,7 @@
 import type { TableMapping } from '@sensei/core/plan'
 import type { ConstraintRefusal, FinishPart } from '@sensei/core/ports/target'
 import { patiently } from '../patience.ts'
-import type { TableFailure } from '../request.ts'
+import type { RefusedView, TableFailure } from '../request.ts'
 import { eachLimited } from './each-limited.ts'
 import { type Failures, failureOf, interrupted, type Load, record } from './load.ts'
 
@@ -24,8 +24,8 @@ export async function finish(
   return outcome.refused.length === 0 ? null : refused(table, outcome.refused)
 }
 
-/** Foreign keys need their parents' keys; sequences, views and statistics need everything. */
-export async function finishWhole(load: Load, failures: Failures): Promise<void> {
+/** Foreign keys need their parents' keys; sequences, views and statistics need everything. Returns the views refused. */
+export async function finishWhole(load: Load, failures: Failures): Promise<readonly RefusedView[]> {
   const sound = load.plan.tables.filter((table) => !failures.has(table.source))
   for (const part of ['foreign keys', 'sequences', 'analyze'] as const) {
     await eachLimited(sound, FINISHED_AT_ONCE, async (table) => {
@@ -37,15 +37,21 @@ export async function finishWhole(load: Load, failures: Failures): Promise<void>
       }
     })
   }
-  if (failures.size === 0) await createViews(load)
+  return failures.size === 0 ? await createViews(load) : []
 }
 
-async function createViews(load: Load): Promise<void> {
+async function createViews(load: Load): Promise<readonly RefusedView[]> {
   const { cast, plan, run, signal } = load
   const views = await patiently(signal, () => cast.target.builder.createViews(run, plan))
   for (const view of views) {
     report(load, view.view, view.created ? 'view created' : `view refused: ${view.reason}`)
   }
+  return views
+    .filter(({ created }) => !created)
+    .map(({ view, reason }) => ({
+      name: view,
+      reason: `PostgreSQL refused it: ${reason ?? 'no reason given'}`,
+    }))
 }
 
 function report({ cast }: Load, table: string, message: string): void {

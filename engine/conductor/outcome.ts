@@ -17,18 +17,18 @@ interface Counts {
 }
 
 export function outcomeOf(life: Life, error: SenseiError | null): Promise<Outcome> {
-  return tell(life.cast.journal, life.id, life.failures, error)
+  return tell(life.cast.journal, life.id, life, error)
 }
 
 /** Throws MIGRATION_NOT_FOUND. */
 export function storedOutcome(journal: Journal, migrationId: string): Promise<Outcome> {
-  return tell(journal, migrationId, [], null)
+  return tell(journal, migrationId, { failures: [], viewsRefused: [] }, null)
 }
 
 async function tell(
   journal: Journal,
   id: string,
-  failures: readonly TableFailure[],
+  { failures, viewsRefused }: Pick<Life, 'failures' | 'viewsRefused'>,
   error: SenseiError | null,
 ): Promise<Outcome> {
   const { state } = await journal.get(id)
@@ -48,6 +48,7 @@ async function tell(
       plan === null
         ? []
         : await tablesOf(journal, id, plan.plan, current?.verification ?? null, failures),
+    viewsRefused,
     verification: current?.verification ?? null,
     certificate: current === null ? null : (certificate?.envelope ?? null),
     error: error === null ? failureOf(last) : { code: error.code, message: error.message },

@@ -51,7 +51,9 @@ export async function carry(life: Life): Promise<void> {
   if (life.options.validate) {
     life.sourcePass = await startSourcePass(life.cast, load.plan, load.snapshot)
   }
-  life.failures = await carryLoad(load)
+  const { failures, viewsRefused } = await carryLoad(load)
+  life.failures = failures
+  life.viewsRefused = viewsRefused
   if (life.failures.length > 0) throw tablesFailed(life)
   if (life.options.validate) await life.enter('validation_started', {})
   else await life.enter('completed', { verdict: 'not_validated' })

@@ -217,6 +217,13 @@ describe.each(VERSIONS)('on PostgreSQL %i', (version) => {
       { view: 'two', created: false, reason: expect.stringContaining('42601') },
     ])
     expect(await at.target.builder.createViews(at.run, both)).toEqual(outcomes)
+    const witness = await at.target.openWitness({ schema: 'public' })
+    const found = await witness.structure(both)
+    await witness.close()
+    expect(found.filter(({ kind }) => kind === 'view')).toEqual([
+      { object: 'dead', kind: 'view', problem: 'is missing' },
+      { object: 'two', kind: 'view', problem: 'is missing' },
+    ])
   })
 
   test('a table that is reset can be loaded and finished again', async () => {

@@ -34,6 +34,9 @@ export async function compareStructure(
       await compareConstraints(client, schema, pair)
     }
   }
+  for (const view of plan.views) {
+    if (catalogue.get(view.target)?.kind !== 'v') report(view.target, 'view', 'is missing')
+  }
   return findings
 }
 

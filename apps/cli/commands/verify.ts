@@ -116,6 +116,7 @@ function outcomeOf(
         failure: null,
       }),
     ),
+    viewsRefused: [],
     verification,
     certificate,
     error: null,

@@ -38,6 +38,7 @@ function outcome(changes: Partial<Outcome> = {}): Outcome {
     planHash: null,
     snapshot: null,
     tables: [table],
+    viewsRefused: [],
     verification: compared,
     certificate: '{}',
     error: null,
@@ -74,6 +75,13 @@ function plan(size: number, name: (at: number) => string): Plan {
     })),
   } as unknown as Plan
 }
+
+test('a view that PostgreSQL refused is not carried', () => {
+  const viewsRefused = [{ name: 'sales', reason: 'PostgreSQL refused it: 42P01' }]
+  expect(shown({ verdict: 'not_validated', verification: null, viewsRefused })).toContain(
+    'Not carried 1 refused view: sales',
+  )
+})
 
 test('a pass with nothing to tell is short and complete', () => {
   expect(shown()).toBe(
