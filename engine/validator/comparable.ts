@@ -43,7 +43,7 @@ export function comparable(plan: Plan): Comparable {
   })
   if (plan.append) {
     left.push({
-      what: 'keys, constraints, indexes and defaults of the tables',
+      what: 'keys, constraints, indexes, defaults, triggers and row-level security of the tables',
       reason: 'the tables were there before (--append), and their rules are their owner’s',
     })
   }

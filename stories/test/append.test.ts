@@ -64,7 +64,7 @@ test('--append takes tables as their owner made them: a key without identity, a 
   )
   expect(told).toMatchObject({ exit: 0, verdict: 'equivalent' })
   expect(told.not_checked.map(({ what }) => what)).toContain(
-    'keys, constraints, indexes and defaults of the tables',
+    'keys, constraints, indexes, defaults, triggers and row-level security of the tables',
   )
 })
 

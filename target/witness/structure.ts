@@ -7,6 +7,7 @@ import type { ClientBase } from 'pg'
 import { type CatalogueColumn, type CatalogueTable, readCatalogue } from './catalogue.ts'
 import { type Constraint, type Index, readConstraints, readIndexes } from './constraints.ts'
 import { sameExpression } from './expressions.ts'
+import { readGuards } from './guards.ts'
 
 type Report = (object: string, kind: string, problem: string) => void
 
@@ -32,6 +33,8 @@ export async function compareStructure(
     else {
       await compareColumns(client, schema, pair)
       await compareConstraints(client, schema, pair)
+      for (const { object, kind, problem } of await readGuards(client, actual.oid))
+        report(object, kind, `of ${table.target} ${problem}`)
     }
   }
   for (const view of plan.views) {

@@ -99,6 +99,29 @@ describe.each(VERSIONS)('on PostgreSQL %i', (version) => {
     expect(await findings()).toEqual([finding])
   })
 
+  const trigger = `create function noop() returns trigger language plpgsql as 'begin return new; end';
+    create trigger extra before insert on child for each row execute function noop()`
+  test.each([
+    ['constraint child_parent', 'alter table child disable trigger all'],
+    ['constraint child_parent', 'alter table parent disable trigger all'],
+    ['trigger extra', trigger],
+    ['trigger quiet', 'create rule quiet as on delete to child do instead nothing'],
+    ['row security child', 'alter table child enable row level security'],
+    ['row security parent', 'alter table parent force row level security'],
+  ])('finds a table that is not guarded as planned, %s: %s', async (finding, sql) => {
+    await at.sql(sql)
+    expect(await findings()).toEqual([finding])
+  })
+
+  test.runIf(version === 18)('finds a constraint that is not enforced', async () => {
+    await at.sql(
+      'alter table child drop constraint small, add constraint small check ((size between 0 and 1 or id > 5) and length(name) < 9) not enforced',
+    )
+    expect(await findings()).toContain('constraint small')
+    await at.sql('alter table child alter constraint child_parent not enforced')
+    expect(await findings()).toContain('constraint child_parent')
+  })
+
   test('after a question that a missing column fails, the next one is answered', async () => {
     await at.sql('alter table child drop parent cascade')
     const witness = await at.target.openWitness({ schema: 'public' })
