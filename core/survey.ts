@@ -36,6 +36,8 @@ export interface SurveyTable {
   readonly indexes: readonly SurveyIndex[]
   readonly foreignKeys: readonly SurveyForeignKey[]
   readonly checks: readonly SurveyCheck[]
+  /** Constraints that do something else than refuse the statement that breaks them (SQLite's ON CONFLICT). */
+  readonly conflicts?: readonly { readonly column: string | null; readonly clause: string }[]
   /** Set where the engine hands out keys by itself; `next` is the value it would give next. */
   readonly autoincrement: { readonly column: string; readonly next: string } | null
   readonly comment: string | null
@@ -94,6 +96,8 @@ export interface ColumnProfile {
     /** Most digits after the point, and before it, over the values that round-trip. */
     readonly scale: number
     readonly precision: number
+    /** Zeros with a sign, which no decimal has. Absent where they were not counted. */
+    readonly negativeZeros?: number
     readonly infinite: number
     readonly nan: number
   } | null

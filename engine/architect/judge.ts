@@ -11,8 +11,8 @@ import { type PlanType, readType } from '@sensei/core/plan-types'
 import type { ColumnProfile, SurveyColumn, TextFormat } from '@sensei/core/survey'
 import { judgeDates } from './judge-dates.ts'
 import { fitting, type Judgement, valueCount } from './judgement.ts'
-import { type Decision, exact, type FindingDraft, type LossDraft } from './decision.ts'
-import { allDecimal, integersFitDouble, valuesFit } from './numbers.ts'
+import { type Decision, exact, type FindingDraft, type LossDraft, withFinding } from './decision.ts'
+import { allDecimal, integersFitDouble, negativeZeroFinding, valuesFit } from './numbers.ts'
 import type { ColumnOverride } from './overrides.ts'
 
 export function judgeOverride(
@@ -29,7 +29,9 @@ export function judgeOverride(
   const type = readType(wanted.type) ?? refused('no such type (docs/types.md lists them)')
   if (wanted.expression !== undefined) return computed(wanted, refused)
   const judgement = judge(type, wanted.conversion, wanted.formats, column.profile, refused)
-  return settle(wanted, judgement, refused)
+  const decision = settle(wanted, judgement, refused)
+  const lost = negativeZeroFinding(wanted.conversion, column.profile)
+  return lost === null ? decision : withFinding(decision, lost.code, lost.message)
 }
 
 type Refused = (why: string) => never

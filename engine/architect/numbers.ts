@@ -1,13 +1,31 @@
 /** Columns whose values are integers and reals only. */
+import type { Conversion } from '@sensei/core/plan'
 import type { ColumnProfile } from '@sensei/core/survey'
 import type { Declared } from './declared.ts'
-import { type Decision, converted, exact, withFinding } from './decision.ts'
+import { type Decision, converted, exact, type FindingDraft, withFinding } from './decision.ts'
 
 /** Up to here every integer is a double of its own. */
 const DOUBLE_EXACT_MAX = 2n ** 53n
 const NUMERIC_PRECISION_MAX = 1000
 
 export function decideNumbers(declared: Declared, profile: ColumnProfile): Decision {
+  const decision = decideType(declared, profile)
+  const lost = negativeZeroFinding(decision.conversion, profile)
+  return lost === null ? decision : withFinding(decision, lost.code, lost.message)
+}
+
+/** By value it is zero; its sign is what a numeric cannot hold. */
+export function negativeZeroFinding(
+  conversion: Conversion,
+  profile: ColumnProfile,
+): FindingDraft | null {
+  const count = profile.real?.negativeZeros ?? 0
+  if (conversion !== 'decimal' || count === 0) return null
+  const message = `${count} ${count === 1 ? 'value is' : 'values are'} -0.0, which becomes 0: a numeric has no negative zero`
+  return { code: 'negative-zero', message }
+}
+
+function decideType(declared: Declared, profile: ColumnProfile): Decision {
   const { integer, real } = profile.census
   if (real === 0) return decideIntegers(declared, profile)
   const decimals = allDecimal(profile)

@@ -32,6 +32,7 @@ function mapTable(
 ): TableMapping {
   const { source } = table
   const columns = table.columns.map((column) => mapColumn(draft, table, column, keys))
+  noteConflicts(draft, table)
   const surrogate = keys?.surrogate ?? null
   return {
     source: source.name,
@@ -47,6 +48,17 @@ function mapTable(
     foreign_keys: [],
     checks: mapChecks(draft, table),
     hostile: isHostile(survey, table),
+  }
+}
+
+/** A statement that breaks a constraint is refused, whatever SQLite would do instead. */
+function noteConflicts(draft: Draft, { source }: TableDraft): void {
+  for (const { column, clause } of source.conflicts ?? []) {
+    draft.notes.converted.push({
+      kind: 'conflict clause',
+      name: column === null ? source.name : `${source.name}.${column}`,
+      note: `${clause}: PostgreSQL refuses the statement instead; what shall happen belongs into it (insert … on conflict …)`,
+    })
   }
 }
 

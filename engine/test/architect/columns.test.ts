@@ -367,3 +367,14 @@ test('json is not chosen where an index or a key needs an order', () => {
   expect(decide('TEXT', profile, { indexed: true }).type).toBe('text')
   expect(decide('JSON', profile, { inKey: true }).type).toBe('text')
 })
+
+test('bad input 20: a negative zero that becomes a numeric is named, with the count', () => {
+  const codes = (profile: ColumnProfile): readonly string[] =>
+    decide('', profile).findings.map(({ code, message }) => `${code}: ${message}`)
+  const zeros = reals(5, { negativeZeros: 2 })
+  expect(codes(mixed(integers(), zeros))).toEqual([
+    expect.stringMatching('negative-zero: 2 values'),
+  ])
+  expect(codes(zeros)).toEqual([])
+  expect(codes(mixed(integers(), reals()))).toEqual([])
+})

@@ -380,6 +380,19 @@ describe('what SQLite computes', () => {
     expect(plan.converted.filter((each) => each.kind === 'generated column')).toHaveLength(2)
   })
 
+  test('a clause ON CONFLICT is carried in another form: the constraint refuses', () => {
+    const conflicts = [
+      { column: 'a', clause: 'unique on conflict ignore' },
+      { column: null, clause: 'unique (a, b) on conflict replace' },
+    ]
+    const plan = planOf([idTable('t', [aColumn('a', 'TEXT', texts())], { conflicts })])
+    const noted = plan.converted.filter(({ kind }) => kind === 'conflict clause')
+    expect(noted.map(({ name, note }) => `${name}: ${note}`)).toEqual([
+      expect.stringMatching(/^t: unique \(a, b\) on conflict replace: PostgreSQL refuses/),
+      expect.stringMatching(/^t\.a: unique on conflict ignore: PostgreSQL refuses/),
+    ])
+  })
+
   test('bad input 63: defaults are translated to the new type, or left out with a note', () => {
     const moment = texts(9, { formats: { 'timestamp-iso': 9 }, dateless: 0 })
     const day = texts(9, { formats: { 'date-iso': 9 }, dateless: 0 })

@@ -141,6 +141,7 @@ export function tableReader(database: DatabaseSync, catalogue: Catalogue) {
           indexFacts(index, catalogue.indexSql.get(index.name.toLowerCase()) ?? null),
         ),
       checks: definition.checks as readonly SurveyCheck[],
+      conflicts: definition.conflicts,
       comment: null,
       sql: object.sql,
       definition,

@@ -13,6 +13,8 @@ export interface TableDefinition {
   readonly uniques: readonly { readonly name: string | null; readonly columns: readonly string[] }[]
   readonly primaryKeyName: string | null
   readonly autoincrement: boolean
+  /** Constraints with a clause ON CONFLICT that does more than refuse, as they are written. */
+  readonly conflicts: readonly { readonly column: string | null; readonly clause: string }[]
 }
 
 export interface ColumnDefinition {
@@ -33,6 +35,7 @@ interface Draft {
   readonly uniques: { name: string | null; columns: readonly string[] }[]
   primaryKeyName: string | null
   autoincrement: boolean
+  readonly conflicts: { column: string | null; clause: string }[]
 }
 
 export function tableDefinition(sql: string): TableDefinition {
@@ -44,6 +47,7 @@ export function tableDefinition(sql: string): TableDefinition {
     uniques: [],
     primaryKeyName: null,
     autoincrement: false,
+    conflicts: [],
   }
   const all = [...tokens(sql)]
   const open = all.findIndex(isOpen)
@@ -90,6 +94,9 @@ interface Place {
   readonly name: string | null
 }
 
+/** What a constraint begins with that may say what to do ON CONFLICT. */
+const CONFLICTING = new Set(['PRIMARY', 'UNIQUE', 'NOT', 'CHECK'])
+
 /** Each reads one constraint and says where the next one may begin. */
 const CONSTRAINTS: Readonly<Record<string, (place: Place) => number>> = {
   PRIMARY: ({ draft, part, at, name }) => {
@@ -129,6 +136,19 @@ const CONSTRAINTS: Readonly<Record<string, (place: Place) => number>> = {
     const known = draft.columns.get((column ?? '').toLowerCase())
     if (known !== undefined) known.generated = inside(draft.sql, part, at + 1)
     return closing(part, at + 1) + 1
+  },
+  ON: ({ draft, part, at, column }) => {
+    const action = part[at + 2]
+    if (!isWord(part[at + 1], 'CONFLICT') || action === undefined) return at + 1
+    const begins = part.findLastIndex(
+      (token, place) =>
+        place < at && token.kind === 'word' && CONFLICTING.has(token.text.toUpperCase()),
+    )
+    // ABORT is what a constraint without the clause does.
+    if (begins !== -1 && !isWord(action, 'ABORT')) {
+      draft.conflicts.push({ column, clause: draft.sql.slice(part[begins]!.start, action.end) })
+    }
+    return at + 3
   },
   FOREIGN: ({ part, at }) => (isOpen(part[at + 2]) ? closing(part, at + 2) + 1 : at + 2),
   REFERENCES: ({ draft, part, at, name }) => {

@@ -22,6 +22,7 @@ import { scanPages } from './page-scan.ts'
 import {
   addBlob,
   addNumber,
+  addRealValue,
   addText,
   addUncheckedText,
   emptyTally,
@@ -68,6 +69,7 @@ const LETTER_N = 78
 const LETTER_T = 116
 const LETTER_X = 88
 const POINT = 46
+const ZERO = 48
 
 /** Scans a range; yields between batches, so that the caller can stop it or let others have a turn. */
 export function* scanRange(
@@ -171,6 +173,8 @@ class Scan {
         else {
           const first = bytes[at]!
           if (first === LETTER_L || first === APOSTROPHE) return false
+          // SQLite writes both zeros without a sign.
+          if (real && first === ZERO && end - at === '0.0'.length) return false
           if (first === LETTER_N) tally.null += 1
           else if (first === LETTER_X) size += addBlob(tally, blobLength(bytes, at, end))
           else size += addNumber(tally, bytes, at, end, real)
@@ -213,6 +217,7 @@ class Scan {
       case 't':
         return this.#addStoredText(tally, value as Uint8Array)
       default: {
+        if (Object.is(value, -0)) return addRealValue(tally, -0)
         const digits = Buffer.from(String(value), 'latin1')
         return addNumber(tally, digits, 0, digits.length, storage === 'r')
       }
@@ -259,7 +264,8 @@ function cellSql({ name, numeric }: ScanColumn): string {
 
 /** The text's bytes, the blob's length, or the number as text. */
 function exactValue(column: string): string {
-  return `case typeof(${column}) when 'text' then cast(${column} as blob) when 'blob' then octet_length(${column}) else cast(${column} as text) end`
+  const real = `case when ${column} = 0 then ${column} else cast(${column} as text) end`
+  return `case typeof(${column}) when 'text' then cast(${column} as blob) when 'blob' then octet_length(${column}) when 'real' then ${real} else cast(${column} as text) end`
 }
 
 /** `X16` is a length, `X'00ff'` the blob itself. */

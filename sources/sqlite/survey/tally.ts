@@ -50,6 +50,7 @@ export interface Tally {
   roundTrips: number
   realScale: number
   realPrecision: number
+  negativeZeros: number
   infinite: number
   textBytesMax: number
   empty: number
@@ -84,6 +85,7 @@ export function emptyTally(jsonb: boolean): Tally {
     roundTrips: 0,
     realScale: 0,
     realPrecision: 0,
+    negativeZeros: 0,
     infinite: 0,
     textBytesMax: 0,
     empty: 0,
@@ -157,6 +159,7 @@ const POWERS_OF_TEN = [1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6] as const
 export function addRealValue(tally: Tally, value: number): number {
   if (tally.real < EXAMPLES_MAX) example(tally, 'real')
   tally.real += 1
+  if (Object.is(value, -0)) tally.negativeZeros += 1
   const size = Math.abs(value)
   for (let scale = tally.realScale; scale < POWERS_OF_TEN.length; scale += 1) {
     const unit = POWERS_OF_TEN[scale]!
@@ -360,6 +363,7 @@ const SUMMED = [
   'blob',
   'zeroOrOne',
   'roundTrips',
+  'negativeZeros',
   'infinite',
   'empty',
   'nul',
@@ -461,6 +465,7 @@ function realProfile(tally: Tally): NonNullable<ColumnProfile['real']> {
     roundTrips: tally.roundTrips,
     scale: tally.realScale,
     precision: tally.realPrecision,
+    negativeZeros: tally.negativeZeros,
     infinite: tally.infinite,
     nan: 0,
   }

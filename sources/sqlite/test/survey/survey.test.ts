@@ -286,3 +286,30 @@ test.each(COUNTED_WAYS)('ways to write moments: %s', async (_, times, oneWay, pl
   expect(texts.map((text) => Object.values(text!.oneWay!))).toEqual(Array(4).fill([oneWay]))
   expect(texts.map((text) => text!.timestampsPlain)).toEqual([plain, 0, 0, 0])
 })
+
+test('clauses ON CONFLICT that do more than refuse are found as they are written', async () => {
+  const path = makeDatabase(
+    folder,
+    `create table t (id integer primary key on conflict replace, a unique on conflict ignore not null on conflict abort,
+      b text not null ON CONFLICT Rollback references t(id) on delete cascade, unique (a, b) on conflict replace)`,
+  )
+  const { tables } = await surveyOf(folder, path)
+  expect(tables[0]!.conflicts).toEqual([
+    { column: 'id', clause: 'primary key on conflict replace' },
+    { column: 'a', clause: 'unique on conflict ignore' },
+    { column: 'b', clause: 'not null ON CONFLICT Rollback' },
+    { column: null, clause: 'unique (a, b) on conflict replace' },
+  ])
+})
+
+test('bad input 20: zeros with a sign are counted', async () => {
+  const path = makeDatabase(folder, (database) => {
+    database.exec('create table t (a)')
+    const insert = database.prepare('insert into t values (?)')
+    insert.run(1n)
+    database.exec('insert into t values (-0.5), (0.0)')
+    insert.run(-0)
+  })
+  const { tables } = await surveyOf(folder, path)
+  expect(tables[0]!.columns[0]!.profile.real).toMatchObject({ negativeZeros: 1, roundTrips: 3 })
+})
