@@ -6,7 +6,7 @@ import type { Plan } from '@sensei/core/plan'
 import type { Survey } from '@sensei/core/survey'
 import { draftTables } from './draft-tables.ts'
 import type { Draft, Notes } from './drafts.ts'
-import { mapSchema, Namespace } from './names.ts'
+import { checkSchema, Namespace } from './names.ts'
 import type { Overrides } from './overrides.ts'
 import { skipObjects } from './objects.ts'
 import { mapTables } from './tables.ts'
@@ -27,14 +27,8 @@ export function design(
 ): Plan {
   const notes: Notes = { skipped: [], converted: [], losses: [], findings: [] }
   const relations = new Namespace()
-  const schema = mapSchema(options.schema)
-  if (schema !== options.schema) {
-    notes.converted.push({
-      kind: 'schema',
-      name: options.schema,
-      note: `this name is reserved in the target; it becomes ${schema}`,
-    })
-  }
+  const { schema } = options
+  checkSchema(schema)
   const { tables, tablesByName, views } = draftTables(
     survey,
     options.append,

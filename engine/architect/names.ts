@@ -3,6 +3,7 @@
  * it taken; then it gets a new one that depends on nothing but the names, so that every run maps alike.
  */
 import { hash } from 'node:crypto'
+import { SenseiError } from '@sensei/core/errors'
 
 export const NAME_BYTES_MAX = 63
 const HASH_LENGTH = 8
@@ -78,11 +79,24 @@ export function mapColumnNames(names: readonly string[]): ReadonlyMap<string, st
   return mapNames(names, new Namespace(), (name) => (SYSTEM_COLUMNS.has(name) ? `${name}_` : name))
 }
 
-/** A schema that PostgreSQL or Sensei keeps for itself gets another name. */
-export function mapSchema(schema: string): string {
-  const reserved =
-    schema.startsWith('pg_') || schema === 'information_schema' || schema === 'sensei'
-  return fitName(reserved ? `s_${schema}` : schema)
+/** Throws USAGE: the name was asked for, so it is not silently made another one. */
+export function checkSchema(schema: string): void {
+  const problem = schemaProblem(schema)
+  if (problem === null) return
+  throw new SenseiError(
+    'USAGE',
+    `The target schema cannot be ${JSON.stringify(schema)}: ${problem}. Choose another --schema.`,
+  )
+}
+
+function schemaProblem(schema: string): string | null {
+  if (schema === 'sensei') return 'Sensei keeps its ledger there'
+  if (schema.startsWith('pg_') || schema === 'information_schema') {
+    return 'PostgreSQL keeps it for itself'
+  }
+  return fits(schema)
+    ? null
+    : `PostgreSQL takes names of 1 to ${NAME_BYTES_MAX} bytes of valid text without NUL`
 }
 
 /** Names are compared by SQLite without regard to the case of ASCII letters. */

@@ -89,19 +89,26 @@ export async function survey(
       onProgress: (table, done, total) =>
         cast.progress.report({ phase: 'survey', table, unit: 'steps', done, total, message: null }),
     })
-    if (found.tables.length === 0) throw nothingToDo(cast.source.url, options)
+    if (found.tables.length === 0) throw nothingToDo(cast.source.url, options, found)
     return found
   } finally {
     await surveyor.close()
   }
 }
 
-function nothingToDo(url: string, options: MigrationOptions): SenseiError {
+function nothingToDo(url: string, options: MigrationOptions, { objects }: Survey): SenseiError {
   const filtered = options.include.length + options.exclude.length > 0
   return new SenseiError(
     'USAGE',
     filtered
       ? `No table of ${url} is left by --include and --exclude. Loosen the patterns; table names are matched whole.`
-      : `${url} has no tables. Check that the path names the database you mean.`,
+      : `${url} has no tables${besideTables(objects)}. Check that the path names the database you mean.`,
   )
+}
+
+function besideTables(objects: Survey['objects']): string {
+  const kinds = [...Map.groupBy(objects, ({ kind }) => kind)]
+  if (kinds.length === 0) return ''
+  const counts = kinds.map(([kind, { length }]) => `${length} ${kind}${length === 1 ? '' : 's'}`)
+  return `, only ${counts.join(' and ')}, which are carried with the tables that they read`
 }

@@ -189,10 +189,17 @@ describe('names', () => {
     expect(new Set(targets).size).toBe(2)
   })
 
-  test('bad input 43: a schema that PostgreSQL keeps for itself is mapped, and the plan says so', () => {
-    const plan = design(aSurvey([]), { schema: 'pg_x', append: false })
-    expect(plan.target.schema).toBe('s_pg_x')
-    expect(only(plan.converted)).toMatchObject({ kind: 'schema', name: 'pg_x' })
+  test.each([
+    ['pg_x', 'PostgreSQL keeps it for itself'],
+    ['information_schema', 'PostgreSQL keeps it for itself'],
+    ['sensei', 'ledger'],
+    ['é'.repeat(32), '63 bytes'],
+    ['', '63 bytes'],
+  ])('bad input 43: schema %j cannot be used, and is refused instead of mapped', (schema, why) => {
+    const drawn = (): unknown => design(aSurvey([]), { schema, append: false })
+    expect(drawn).toThrow(
+      expect.objectContaining({ code: 'USAGE', message: expect.stringContaining(why) }),
+    )
   })
 
   test('tables, indexes and constraints of PostgreSQL share one namespace', () => {

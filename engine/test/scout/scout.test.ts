@@ -45,6 +45,10 @@ test('a source without tables is refused with what to do', async () => {
     const outcome = await house.conduct(ends, { options: { include: ['nothing*'] } })
     expect([outcome.state, outcome.error?.code]).toEqual(['failed', 'USAGE'])
     expect(outcome.error?.message).toContain('--include')
+    source.run('drop table t; create view v as select 1; create view w as select 2')
+    const bare = await house.conduct(ends, {})
+    expect([bare.state, bare.error?.code]).toEqual(['failed', 'USAGE'])
+    expect(bare.error?.message).toContain('no tables, only 2 views')
   } finally {
     await database.drop()
     await house.close()
