@@ -56,7 +56,7 @@ interface Section {
 export function summary(facts: SummaryFacts): string {
   const { outcome } = facts
   const head = [
-    headline(outcome, facts.color),
+    headline(facts),
     '',
     cut(titled(...(facts.subject ?? (['Migration', outcome.migrationId] as const))), COLUMNS),
     titled('Rows', rowsLine(outcome.tables, facts.seconds)),
@@ -66,15 +66,25 @@ export function summary(facts: SummaryFacts): string {
     titled('Next', facts.next),
   ]
   const room = LINES_MAX - head.length - tail.reduce((rows, line) => rows + screenRows(line), 0)
-  return [...head, ...squeezed(sectionsOf(outcome), room), ...tail].join('\n')
+  const sections = squeezed(sectionsOf(outcome), room, restOf(facts))
+  return [...head, ...sections, ...tail].join('\n')
 }
 
-function headline(outcome: Outcome, color: boolean): string {
+/** Where everything is listed. A pair that was only compared has no migration to ask for. */
+function restOf({ subject, outcome, file }: SummaryFacts): string {
+  if (subject === undefined) return 'sensei migrations get ID --output json'
+  if (file === null) return 'add --output json'
+  return outcome.certificate === null ? 'in the report' : 'in the page beside the certificate (.md)'
+}
+
+function headline({ outcome, color, subject }: SummaryFacts): string {
   const { verdict, state, error } = outcome
   const words =
     verdict === null
       ? `${state.toUpperCase().replace('_', ' ')}${error === null ? '' : `: ${error.code}`}`
-      : VERDICT_WORDS[verdict]
+      : verdict === 'equivalent_except_declared' && subject !== undefined
+        ? 'EQUIVALENT, except for what was declared'
+        : VERDICT_WORDS[verdict]
   const shown = cut(words, COLUMNS)
   const paint = verdict === null ? (error === null ? YELLOW : RED) : VERDICT_COLORS[verdict]
   return color ? `\u001b[1;${paint}m${shown}\u001b[0m` : shown
@@ -204,22 +214,24 @@ function uncheckedLines({ plan, verification }: Outcome): string[] {
 }
 
 /** As many lines of each section as fit together, at least one: the longest gives way first. */
-function squeezed(sections: readonly Section[], room: number): string[] {
+function squeezed(sections: readonly Section[], room: number, rest: string): string[] {
   for (let most = LISTED_MAX; most > 1; most -= 1) {
-    const lines = sections.flatMap((section) => listed(section, most))
+    const lines = sections.flatMap((section) => listed(section, most, rest))
     if (lines.length <= room) return lines
   }
-  return sections.flatMap((section) => listed(section, 1)).slice(0, Math.max(0, room))
+  return sections.flatMap((section) => listed(section, 1, rest)).slice(0, Math.max(0, room))
 }
 
-function listed({ title, lines }: Section, most: number): string[] {
+function listed({ title, lines }: Section, most: number, rest: string): string[] {
   const all =
-    lines.length > most ? [...lines.slice(0, most - 1), hidden(lines.length - most + 1)] : lines
+    lines.length > most
+      ? [...lines.slice(0, most - 1), hidden(lines.length - most + 1, rest)]
+      : lines
   return all.map((line, at) => cut(titled(at === 0 ? title : '', line), COLUMNS))
 }
 
-function hidden(count: number): string {
-  return `… ${grouped(count)} more: sensei migrations get ID --output json`
+function hidden(count: number, rest: string): string {
+  return `… ${grouped(count)} more: ${rest}`
 }
 
 function titled(title: string, text: string): string {

@@ -135,7 +135,7 @@ function verdictWords({ verdict, receipts }: Predicate): string {
   const words =
     verdict === 'equivalent'
       ? 'equivalent'
-      : 'equivalent, except for what was declared and accepted'
+      : `equivalent, except for what was declared${receipts === 'none' ? '' : ' and accepted'}`
   return receipts === 'none' ? `${words} (compared as found: no receipts)` : words
 }
 

@@ -197,3 +197,23 @@ test('colour is on the verdict alone, and is switched off on the same line', () 
   expect(first).toBe('\u001b[1;32mEQUIVALENT: every row of every table arrived as planned\u001b[0m')
   expect(rest.join('')).not.toContain('\u001b')
 })
+
+test('a pair that was only compared names no migration, and nothing that was accepted', () => {
+  const facts = {
+    outcome: outcome({
+      verdict: 'equivalent_except_declared',
+      plan: plan(9, (at) => `t${at}`),
+    }),
+    subject: ['Pair', 'a and b'] as const,
+    file: 'pair.json',
+    seconds: 1,
+    next: 'read pair.json',
+    color: false,
+  }
+  const certified = summary(facts)
+  expect(certified).toContain('EQUIVALENT, except for what was declared\n')
+  expect(certified).toContain('more: in the page beside the certificate (.md)')
+  expect(certified).not.toContain('migrations get')
+  const reported = summary({ ...facts, outcome: { ...facts.outcome, certificate: null } })
+  expect(reported).toContain('more: in the report')
+})
