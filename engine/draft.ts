@@ -1,11 +1,11 @@
 /** Survey and plan only: changes nothing, neither in the target nor in the control plane. */
-import { randomUUID } from 'node:crypto'
 import type { Plan } from '@sensei/core/plan'
 import { planHash } from '@sensei/core/plan-hash'
 import type { Progress } from '@sensei/core/ports/progress'
 import type { Source } from '@sensei/core/ports/source'
 import type { PreflightFinding, Target } from '@sensei/core/ports/target'
 import { drawing, drawPlan } from './conductor/draw.ts'
+import { withPassingCopy } from './passing-copies.ts'
 import type { MigrationOptions } from './request.ts'
 
 export interface DraftCast {
@@ -22,13 +22,29 @@ export interface Draft {
   readonly findings: readonly PreflightFinding[]
 }
 
-export async function draft(
+export function draft(
   cast: DraftCast,
   options: MigrationOptions,
   edited: unknown,
   signal: AbortSignal,
 ): Promise<Draft> {
-  const snapshot = await cast.source.takeSnapshot(`${cast.copies}/plan-${randomUUID()}`, {
+  return withPassingCopy(cast.copies, 'plan', (folder) =>
+    draftIn(folder, cast, { options, edited, signal }),
+  )
+}
+
+interface Asked {
+  readonly options: MigrationOptions
+  readonly edited: unknown
+  readonly signal: AbortSignal
+}
+
+async function draftIn(
+  folder: string,
+  cast: DraftCast,
+  { options, edited, signal }: Asked,
+): Promise<Draft> {
+  const snapshot = await cast.source.takeSnapshot(folder, {
     signal,
     onProgress: (done, total) =>
       cast.progress.report({

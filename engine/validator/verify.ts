@@ -1,9 +1,9 @@
 /** `sensei verify`: compares a pair that exists already, whoever copied it. Nothing that it does in the target is ever committed. */
-import { randomUUID } from 'node:crypto'
 import type { Plan } from '@sensei/core/plan'
 import type { Snapshot } from '@sensei/core/snapshot'
 import type { Survey } from '@sensei/core/survey'
 import type { Verification } from '@sensei/core/verdict'
+import { withPassingCopy } from '../passing-copies.ts'
 import { pair } from './pairing.ts'
 import type { QueryToRun } from './queries.ts'
 import { type ValidatorCast, validate } from './validate.ts'
@@ -27,7 +27,15 @@ export interface Verified {
   readonly snapshot: Snapshot
 }
 
-export async function verify(cast: ValidatorCast, request: VerifyRequest): Promise<Verified> {
+export function verify(cast: ValidatorCast, request: VerifyRequest): Promise<Verified> {
+  return withPassingCopy(request.copies, 'verify', (folder) => verifyIn(folder, cast, request))
+}
+
+async function verifyIn(
+  folder: string,
+  cast: ValidatorCast,
+  request: VerifyRequest,
+): Promise<Verified> {
   const { signal } = request
   const tick =
     (phase: 'snapshot' | 'survey') => (table: string | null, done: number, total: number) =>
@@ -39,7 +47,7 @@ export async function verify(cast: ValidatorCast, request: VerifyRequest): Promi
         total,
         message: null,
       })
-  const snapshot = await cast.source.takeSnapshot(`${request.copies}/verify-${randomUUID()}`, {
+  const snapshot = await cast.source.takeSnapshot(folder, {
     signal,
     onProgress: (done, total) => tick('snapshot')(null, done, total),
   })
