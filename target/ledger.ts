@@ -46,6 +46,8 @@ interface RejectRow {
 const LEDGER_COLUMNS = `migration_id, table_name, step, kind, rows_read, rows_written,
   rows_rejected, snapshot, epoch`
 const pageRows = 1_000
+/** A rejected row is kept whole, so it may be large. */
+const rejectPageRows = 50
 
 /** False when the ledger has the step already. Waits for a transaction that is just writing it. */
 export async function insertStep(session: Session, run: Run, step: Step): Promise<boolean> {
@@ -177,7 +179,7 @@ export class Ledger implements TargetLedger {
       session.query<RejectRow>(
         `select ordinal, table_name, step, key, column_name, code, reason, raw from sensei.reject
          where migration_id = $1 and ($2::text is null or (step, ordinal) > ($2, $3::bigint))
-         order by step, ordinal limit ${pageRows}`,
+         order by step, ordinal limit ${rejectPageRows}`,
         [migrationId, last?.step ?? null, last?.ordinal ?? null],
       ),
     )
@@ -216,7 +218,7 @@ export class Ledger implements TargetLedger {
       do {
         const { rows }: { rows: R[] } = await page(session, last)
         yield* rows
-        last = rows.length < pageRows ? null : (rows.at(-1) ?? null)
+        last = rows.at(-1) ?? null
       } while (last !== null)
     } catch (error) {
       throw targetError(error, 'reading schema sensei')

@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto'
 import { rejectsDigest } from '@sensei/core/certificate/digests'
 import { draftStatement } from '@sensei/core/certificate/draft'
 import { SenseiError } from '@sensei/core/errors'
+import { rejectBytes } from '@sensei/core/kept-rejects'
 import type { Reject } from '@sensei/core/receipt'
 import type { Snapshot } from '@sensei/core/snapshot'
 import type { Verdict, Verification } from '@sensei/core/verdict'
@@ -88,10 +89,22 @@ async function approverOf(life: Life): Promise<string> {
   return approval?.actor ?? life.request.actor
 }
 
-/** By target table; tables without rejects are absent. */
+/** All of them are held while they are compared and digested. */
+const REJECT_BYTES_MAX = 512 * 1024 * 1024
+
+/** By target table; tables without rejects are absent. Throws TOO_MANY_REJECTS where they exceed what can be held. */
 async function rejectsByTable(life: Life): Promise<ReadonlyMap<string, readonly Reject[]>> {
   const rejects = new Map<string, Reject[]>()
+  let bytes = 0
   for await (const reject of life.cast.target.ledger.rejects(life.id)) {
+    bytes += rejectBytes(reject)
+    if (bytes > REJECT_BYTES_MAX) {
+      throw new SenseiError(
+        'TOO_MANY_REJECTS',
+        `The rejected rows hold more than ${REJECT_BYTES_MAX / 2 ** 20} MB, the last one of table ${reject.table}. They are kept in the target; change the plan so that fewer rows are refused, and migrate again.`,
+        { details: { table: reject.table } },
+      )
+    }
     const rows = rejects.get(reject.table) ?? []
     rows.push(reject)
     rejects.set(reject.table, rows)

@@ -3,9 +3,10 @@ import { openSession, type Session } from '@sensei/apps/session'
 import { displayName } from '@sensei/core/display'
 import { EXIT, type ExitCode, SenseiError } from '@sensei/core/errors'
 import type { LifecycleEvent } from '@sensei/core/events'
+import { KeptRejects } from '@sensei/core/kept-rejects'
 import type { MigrationRecord } from '@sensei/core/ports/journal'
 import type { Reject } from '@sensei/core/receipt'
-import { cleanUp } from '@sensei/engine/clean'
+import { type Cleaned, cleanUp } from '@sensei/engine/clean'
 import { storedOutcome } from '@sensei/engine/conductor/outcome'
 import { checkEnds, endOf } from '../ends.ts'
 import type { Io } from '../io.ts'
@@ -33,8 +34,6 @@ export interface RetryFlags extends OneFlags {
 }
 
 const LISTED_MAX = 200
-/** One object on stdout is made in memory; whoever has more reads them as text, which streams. */
-const REJECTS_IN_JSON_MAX = 100_000
 
 export async function list(flags: ListFlags, io: Io): Promise<ExitCode> {
   return withSession(io, async (session) => {
@@ -78,17 +77,23 @@ export async function get(id: string, flags: ListFlags, io: Io): Promise<ExitCod
 /** From the target's ledger while it is there, from the control plane once it was cleaned. */
 export async function rejects(id: string, flags: OneFlags, io: Io): Promise<ExitCode> {
   return withSession(io, async (session) => {
-    const found: Reject[] = []
-    let count = 0
+    // One object on stdout is made in memory; as text they stream.
+    const found = new KeptRejects()
+    let shown = 0
     const take = (reject: Reject): void => {
-      count += 1
-      if (flags.output === 'text') io.out(rejectText(reject))
-      else if (found.length < REJECTS_IN_JSON_MAX) found.push(reject)
+      if (flags.output === 'json') return found.add(reject)
+      shown += 1
+      io.out(rejectText(reject))
     }
-    const total = (await eachReject(session, id, flags, io, take)) ?? count
+    const total = (await eachReject(session, id, flags, io, take)) ?? found.total + shown
     if (flags.output === 'json') {
       io.out(
-        JSON.stringify({ schema_version: OUTPUT_VERSION, migration_id: id, total, rejects: found }),
+        JSON.stringify({
+          schema_version: OUTPUT_VERSION,
+          migration_id: id,
+          total,
+          rejects: found.kept,
+        }),
       )
     } else {
       io.say(total === 0 ? 'No row was rejected.' : `${grouped(total)} rows were rejected.`)
@@ -147,6 +152,7 @@ export async function retry(id: string, flags: RetryFlags, io: Io): Promise<Exit
 export async function clean(id: string, flags: OneFlags, io: Io): Promise<ExitCode> {
   return withSession(io, async (session) => {
     const kept = await session.journal.get(id)
+    let cleaned: Cleaned
     const cast = await session.cast({
       sourceUrl: endOf(io, 'source', flags.source, kept),
       targetUrl: endOf(io, 'target', flags.target, kept),
@@ -154,18 +160,36 @@ export async function clean(id: string, flags: OneFlags, io: Io): Promise<ExitCo
     })
     try {
       checkEnds(kept, { target: cast.target })
-      await cleanUp(cast, id)
+      cleaned = await cleanUp(cast, id)
     } finally {
       await cast.close()
     }
     if (flags.output === 'json') {
-      io.out(JSON.stringify({ schema_version: OUTPUT_VERSION, migration_id: id, cleaned: true }))
+      io.out(
+        JSON.stringify({
+          schema_version: OUTPUT_VERSION,
+          migration_id: id,
+          cleaned: true,
+          ...keptJson(cleaned),
+        }),
+      )
     }
     io.say(
-      `Migration ${id}: ledger, rejects, fence and private copy are gone; manifest and rejects are kept in the control plane.`,
+      `Migration ${id}: ledger, rejects, fence and private copy are gone; manifest and ${keptWords(cleaned)} are kept in the control plane.`,
     )
     return EXIT.done
   })
+}
+
+function keptJson({ rejects: total, rejectsKept }: Cleaned): object {
+  return { rejects: total, rejects_kept: rejectsKept }
+}
+
+/** What is gone for good is said, never passed over. */
+function keptWords({ rejects: total, rejectsKept }: Cleaned): string {
+  return rejectsKept === total
+    ? 'rejects'
+    : `the first ${grouped(rejectsKept)} of ${grouped(total)} rejects`
 }
 
 async function withSession(
