@@ -20,6 +20,7 @@ const FIELDS = [
   'skipped_objects',
   'not_checked',
   'differences',
+  'problems',
   'certificate',
   'seconds',
   'error',
