@@ -37,6 +37,8 @@ export interface DifferingRow {
 
 export interface DifferencePair {
   readonly table: TableMapping
+  /** How the source is read, where that is otherwise: the same columns in the same order. */
+  readonly sourceTable?: TableMapping
   readonly source: { readonly witness: Witness; readonly buckets: BucketTable }
   readonly target: { readonly witness: Witness; readonly buckets: BucketTable }
 }
@@ -73,7 +75,8 @@ async function* onePass(
 ): AsyncGenerator<DifferingRow> {
   const missing = new HeldRows()
   const extra = new HeldRows()
-  for await (const { identity, row } of chosenRows(pair.source.witness, pair.table, chosen, shape))
+  const sourceTable = pair.sourceTable ?? pair.table
+  for await (const { identity, row } of chosenRows(pair.source.witness, sourceTable, chosen, shape))
     missing.add(identity, row)
   for await (const { identity, row } of chosenRows(
     pair.target.witness,

@@ -11,6 +11,7 @@ import type { Condensed } from './buckets.ts'
 import { type DifferingRow, differences } from './differing.ts'
 import { digestOf } from './held-rows.ts'
 import { ExpectedRejects } from './rejects.ts'
+import { differencesWithUnfit, StrictFindings } from './unfit.ts'
 
 export interface TablePair {
   readonly table: TableMapping
@@ -40,47 +41,96 @@ export async function compareTable(pair: TablePair): Promise<TableVerification> 
   }
 }
 
+class Report {
+  readonly #detailsMax: number
+  readonly #details: RowDifference[] = []
+  readonly #count = { missing: 0, extra: 0, changed: 0 }
+
+  constructor({ differencesMax }: TablePair) {
+    this.#detailsMax = differencesMax
+  }
+
+  add(difference: RowDifference): void {
+    if (difference.times <= 0) return
+    this.#count[difference.kind] += difference.times
+    if (this.#details.length < this.#detailsMax) this.#details.push(difference)
+  }
+
+  get found(): DifferenceReport {
+    const { missing, extra, changed } = this.#count
+    return {
+      details: this.#details,
+      rowsMissing: missing,
+      rowsExtra: extra,
+      rowsChanged: changed,
+    }
+  }
+}
+
 /** Exact counts, and the first rows in detail. Takes each explained reject out of the source's buckets. */
 async function reportDifferences(pair: TablePair): Promise<DifferenceReport> {
   const { table, source, rejects } = pair
+  const report = new Report(pair)
+  const strict = new StrictFindings()
   const expected = new ExpectedRejects({
     table,
     witness: source.witness,
     rejects,
     leftOut: source.buckets.rejected,
   })
-  const details: RowDifference[] = []
-  const count = { missing: 0, extra: 0, changed: 0 }
-  const add = (difference: RowDifference): void => {
-    count[difference.kind] += difference.times
-    if (details.length < pair.differencesMax) details.push(difference)
-  }
   // Subtracted after the comparison, which goes by the buckets as they were scanned.
   const explained: { bucket: number; digest: Buffer; times: number }[] = []
   for await (const row of differences(pair)) {
     const times = expected.explain(row)
     if (times > 0 && row.source !== null)
       explained.push({ bucket: row.source.bucket, digest: digestOf(row.source), times })
-    if (row.times > times) add(describeRow(table, { ...row, times: row.times - times }))
+    strict.add(row)
+    report.add(describeRow(table, { ...row, times: row.times - times }))
   }
   for (const { bucket, digest, times } of explained) {
     for (let time = 0; time < times; time += 1) source.buckets.subtract(bucket, digest)
   }
   for (const key of expected.unexplained())
-    add({
+    report.add({
       kind: 'missing',
       key: `${key}: there is a reject, but no such row in the source`,
       columns: [],
       times: 1,
     })
-  if (expected.silent > 0)
-    add({
-      kind: 'missing',
-      key: 'rows that the plan cannot represent, without a reject',
-      columns: [],
-      times: expected.silent,
-    })
-  return { details, rowsMissing: count.missing, rowsExtra: count.extra, rowsChanged: count.changed }
+  if (expected.silent > 0 && rejects.length === 0 && rowShape(table).keyColumns > 0) {
+    return reportUnfit(pair, strict, expected.silent)
+  }
+  report.add(leftOut(expected.silent))
+  return report.found
+}
+
+/** Nobody rejected the rows that the source's scan left out, so they are looked for in the target by their key. */
+async function reportUnfit(
+  pair: TablePair,
+  strict: StrictFindings,
+  silent: number,
+): Promise<DifferenceReport> {
+  const report = new Report(pair)
+  const { hidden, told } = await differencesWithUnfit(pair, strict, (row, unfit) => {
+    const described = describeRow(pair.table, row)
+    const columns = described.columns.map((cell) => ({ ...cell, source: cell.source ?? UNFIT }))
+    report.add(unfit ? { ...described, columns } : described)
+  })
+  report.add({
+    kind: 'changed',
+    key: 'rows with a value that the planned type cannot represent and that is NULL in the target',
+    columns: [],
+    times: hidden,
+  })
+  report.add(leftOut(silent - told))
+  return report.found
+}
+
+const UNFIT = '(a value that the planned type cannot represent, or NULL)'
+
+function leftOut(times: number): RowDifference {
+  const key = 'rows that the plan cannot represent, without a reject'
+  return { kind: 'missing', key, columns: [], times }
 }
 
 function describeRow(

@@ -124,3 +124,40 @@ test('a table that only one side has is never passed over', async () => {
   expect(told.exit).toBe(3)
   expect(told.certificate).toBeNull()
 })
+
+test('a value that the target’s narrower type cannot hold is named by its row and column', async () => {
+  const target = await story.target()
+  makeSqlite(
+    story.file('wide.sqlite'),
+    `create table item (id integer primary key, n integer, note text);
+     insert into item values (1, 70000, 'a'), (2, 5, 'b'), (3, 80000, 'c'), (4, 90000, 'd'), (5, 6, null);`,
+  )
+  await rowsOf(
+    target,
+    `create table item (id bigint primary key, n smallint, note text);
+     insert into item values (1, 4464, 'a'), (2, 5, 'b'), (3, null, 'c'), (5, 7, null);`,
+  )
+  const told = await story.json(
+    ['verify', '--source', 'sqlite:wide.sqlite', '--target', 'env:TARGET'],
+    {
+      TARGET: target,
+    },
+  )
+  expect(told).toMatchObject({ exit: 3, verdict: 'different' })
+  expect(told.differences).toEqual(
+    expect.arrayContaining([
+      expect.objectContaining({
+        key: '1',
+        kind: 'changed',
+        column: 'n',
+        source: '(a value that the planned type cannot represent, or NULL)',
+        target: '4464',
+      }),
+      expect.objectContaining({ key: '5', kind: 'changed', column: 'n', source: '6', target: '7' }),
+    ]) as unknown[],
+  )
+  expect(told.problems).toMatchObject([
+    { kind: 'rows', object: 'item', problem: '3 rows changed, 1 missing, 0 extra' },
+    { kind: 'aggregate', object: 'item', problem: 'rows is 5 in the source and 4 in the target' },
+  ])
+})
