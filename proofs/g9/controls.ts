@@ -49,14 +49,15 @@ export const CONTROLS: readonly Control[] = [
     ],
   },
   {
-    name: 'the difference between NULL and an empty value',
+    name: 'what binds the cells of a row together',
     edits: [
       {
-        file: 'target/witness/tuples.ts',
-        from: 'if (length < 0) this.#out.null()',
-        to: "if (length < 0) this.#out.ascii('t'.charCodeAt(0), '')",
+        file: 'core/canonical/buckets.ts',
+        from: "this.#add(bucket, hash('sha512', bytes.subarray(at, end), 'binary'))",
+        to: `for (let cell = at; cell < end; cell = cellsEnd(bytes, cell, 1)) {
+          this.#add(bucket, hash('sha512', bytes.subarray(cell, cellsEnd(bytes, cell, 1)), 'binary'))
+        }`,
       },
-      { file: 'sources/sqlite/witness/columns.ts', from: "return `'n'`", to: "return `'t0:'`" },
     ],
   },
   {

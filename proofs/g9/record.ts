@@ -18,7 +18,9 @@ export async function recordProof(): Promise<number> {
     { postgres: 18, ...(await runMutants({ server: pg18, mutants: MUTANTS / 2, seed })) },
     { postgres: 15, ...(await runMutants({ server: pg15, mutants: MUTANTS / 2, seed: seed + 1 })) },
   ]
+  process.stdout.write(`mutants: ${JSON.stringify(mutants)}\n`)
   const clean = await runClean({ server: pg18, migrations: MIGRATIONS, seed })
+  process.stdout.write(`clean: ${JSON.stringify(clean)}\n`)
   const controls = await foundWithout(pg18)
   const unnoticed = Object.values(controls).filter((failure) => failure === 'nothing')
   const record = {
