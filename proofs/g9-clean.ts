@@ -79,7 +79,7 @@ async function migrate(
   server: ServerAddress,
 ): Promise<Outcome> {
   const database = await freshDatabase(server)
-  const progress = { report: () => undefined, follow: () => () => undefined }
+  const progress = { report: () => undefined }
   const cast = await session.cast({
     sourceUrl: `sqlite:${location}`,
     targetUrl: database.url,

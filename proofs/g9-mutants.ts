@@ -82,7 +82,7 @@ async function onePair(
   const urls = { sourceUrl: `sqlite:${pair.snapshot.location}`, targetUrl: reader.url }
   const scanners = threadScanners(urls)
   const target = await openTarget(urls.targetUrl)
-  const progress = { report: () => undefined, follow: () => () => undefined }
+  const progress = { report: () => undefined }
   const cast = { source: await openSource(urls.sourceUrl), target, scanners, progress }
   try {
     await keepOriginals(client, pair.plan.tables)

@@ -1,7 +1,6 @@
-/** Live progress: what a worker reports and a face follows. Losing a tick loses nothing else. */
+/** Live progress: what is reported while work goes on. Losing a tick loses nothing else. */
 export interface Progress {
   report(tick: ProgressTick): void
-  follow(listener: (tick: ProgressTick) => void): () => void
 }
 
 export interface ProgressTick {

@@ -38,7 +38,7 @@ beforeAll(async () => {
     source: await openSource(urls.sourceUrl),
     target,
     scanners,
-    progress: { report: () => undefined, follow: () => () => undefined },
+    progress: { report: () => undefined },
     close: async () => {
       await scanners.close()
       await target.close()

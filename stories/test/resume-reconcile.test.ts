@@ -74,7 +74,6 @@ async function stopped(ends: Ends, chunks: number): Promise<string> {
       seen += 1
       if (seen === chunks) controller.abort()
     },
-    follow: () => () => undefined,
   }
   const options = { workers: 1, chunkRows: 25 }
   const outcome = await house.conduct(ends, { id, progress, options, signal: controller.signal })

@@ -156,7 +156,7 @@ export async function clean(id: string, flags: OneFlags, io: Io): Promise<ExitCo
     const cast = await session.cast({
       sourceUrl: endOf(io, 'source', flags.source, kept),
       targetUrl: endOf(io, 'target', flags.target, kept),
-      progress: { report: () => undefined, follow: () => () => undefined },
+      progress: { report: () => undefined },
     })
     try {
       checkEnds(kept, { target: cast.target })

@@ -15,7 +15,6 @@ function silent(io: Io): ProgressFace {
   const nothing = (): void => undefined
   return {
     report: nothing,
-    follow: () => nothing,
     expect: nothing,
     say: (text) => io.say(text),
     close: nothing,

@@ -44,10 +44,6 @@ export class LiveFace implements ProgressFace {
     this.#timer ??= setInterval(() => this.#draw(), REDRAW_MS).unref()
   }
 
-  follow(): () => void {
-    return () => undefined
-  }
-
   expect(rows: number): void {
     this.#expected = rows
   }

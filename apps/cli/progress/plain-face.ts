@@ -34,10 +34,6 @@ export class PlainFace implements ProgressFace {
     this.#steady(tick)
   }
 
-  follow(): () => void {
-    return () => undefined
-  }
-
   expect(rows: number): void {
     this.#expected = rows
   }

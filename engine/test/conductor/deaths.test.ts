@@ -47,7 +47,6 @@ function afterReceipts(count: number, act: () => void, awaited = 'carry'): Progr
       seen += 1
       if (seen === count) act()
     },
-    follow: () => () => undefined,
   }
 }
 
@@ -126,7 +125,7 @@ test(
     const report: Progress['report'] = ({ phase }) => {
       if (phase === 'certify') throw fault
     }
-    const progress: Progress = { report, follow: () => () => undefined }
+    const progress: Progress = { report }
     await expect(house.conduct(ends, { progress })).rejects.toBe(fault)
   },
   LONG_MS,
@@ -178,7 +177,7 @@ describe('another conductor', () => {
             cast.target.takeOver(id).then(taken.resolve, taken.reject)
           }).report
         },
-        progress: { report: () => undefined, follow: () => () => undefined },
+        progress: { report: () => undefined },
       })
       await taken.promise
       expect([outcome.error?.code, outcome.state]).toEqual(['FENCED', 'running'])

@@ -51,7 +51,6 @@ function interruptAt(rows: number): { progress: Progress; signal: AbortSignal } 
       done.set(table, count)
       if ([...done.values()].reduce((sum, one) => sum + one, 0) >= rows) controller.abort()
     },
-    follow: () => () => undefined,
   }
   return { progress, signal: controller.signal }
 }

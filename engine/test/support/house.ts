@@ -61,7 +61,7 @@ export interface House {
   close(): Promise<void>
 }
 
-const silent: Progress = { report: () => undefined, follow: () => () => undefined }
+const silent: Progress = { report: () => undefined }
 
 /** A data folder that the server's own user can pass through. */
 export function dataFolder(): string {

@@ -8,8 +8,6 @@ import type { Json } from '@sensei/core/json'
 import { quoteIdent } from '@sensei/core/sql'
 import { prepared } from '../statements.ts'
 
-export type KeyValue = bigint | number | Uint8Array | null
-
 export interface KeySpace {
   /** SQL of each key part, with its collation; empty when the table can only be read as a whole. */
   readonly parts: readonly string[]
