@@ -19,6 +19,7 @@ const commands = {
   format: () => [inRoot('node_modules/@biomejs/biome/bin/biome'), 'format', '--write', root],
   proof: () => [inRoot('scripts/proof.ts')],
   bench: () => [inRoot('bench/index.ts')],
+  kernels: () => [inRoot('scripts/kernels.ts')],
 }
 
 const [command = '', ...args] = process.argv.slice(2)
