@@ -183,7 +183,7 @@ export const CONTROLS: readonly { readonly name: string; readonly sabotage: stri
   { name: 'the numbering of audit rows', sabotage: 'drop trigger number_audit on audit_log' },
   {
     name: 'the refusals of the lifecycle',
-    sabotage: `update lifecycle_transition set next = 'running' where next is null and event = 'started'`,
+    sabotage: `update lifecycle_transition set next = 'running' where next is null`,
   },
 ]
 
