@@ -35,20 +35,6 @@ export async function loadTrustedKeys(privateFolder: string): Promise<TrustedKey
   return Promise.all(files.map((name) => readKeyFile(path.join(folder, name))))
 }
 
-/** The trusted key of this name; undefined when this machine does not know it. */
-export async function loadTrustedKey(
-  privateFolder: string,
-  keyid: string,
-): Promise<TrustedKey | undefined> {
-  return (await loadTrustedKeys(privateFolder)).find((key) => key.keyid === keyid)
-}
-
-/** Reads a public key; FILE_NOT_FOUND or KEY_INVALID with the file's name otherwise. */
-export async function readKeyFile(file: string): Promise<TrustedKey> {
-  const pem = await readGivenFile(file, 'public key')
-  return nameFile(file, () => readPublicKey(pem))
-}
-
 export function trustedFolder(privateFolder: string): string {
   return path.join(privateFolder, 'keys', 'trusted')
 }
