@@ -35,6 +35,12 @@ export async function loadTrustedKeys(privateFolder: string): Promise<TrustedKey
   return Promise.all(files.map((name) => readKeyFile(path.join(folder, name))))
 }
 
+/** Reads a public key; FILE_NOT_FOUND or KEY_INVALID with the file's name otherwise. */
+export async function readKeyFile(file: string): Promise<TrustedKey> {
+  const pem = await readGivenFile(file, 'public key')
+  return nameFile(file, () => readPublicKey(pem))
+}
+
 export function trustedFolder(privateFolder: string): string {
   return path.join(privateFolder, 'keys', 'trusted')
 }
