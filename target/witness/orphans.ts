@@ -2,6 +2,7 @@
 import type { ForeignKeyMapping, Plan } from '@sensei/core/plan'
 import { quoteIdent, quoteQualified } from '@sensei/core/sql'
 import type { ClientBase } from 'pg'
+import { Locks } from './locks.ts'
 
 export interface Orphans {
   readonly table: string
@@ -16,17 +17,18 @@ export async function countOrphans(
   plan: Plan,
 ): Promise<Orphans[]> {
   const found: Orphans[] = []
-  await client.query('savepoint sensei_orphans')
+  const locks = new Locks(client, 'sensei_orphans')
   try {
     for (const table of plan.tables) {
       for (const key of table.foreign_keys) {
+        await locks.next()
         const { rows } = await client.query<{ orphans: string }>(query(schema, table.target, key))
         found.push({ table: table.target, name: key.name, orphans: Number(rows[0]?.orphans ?? 0) })
       }
     }
     return found
   } finally {
-    await client.query('rollback to savepoint sensei_orphans')
+    await locks.end()
   }
 }
 

@@ -8,6 +8,7 @@ import { type CatalogueColumn, type CatalogueTable, readCatalogue } from './cata
 import { type Constraint, type Index, readConstraints, readIndexes } from './constraints.ts'
 import { sameExpression } from './expressions.ts'
 import { readGuards } from './guards.ts'
+import { Locks } from './locks.ts'
 
 type Report = (object: string, kind: string, problem: string) => void
 
@@ -21,7 +22,9 @@ export async function compareStructure(
   const catalogue = new Map(
     (await readCatalogue(client, schema)).map((table) => [table.name, table]),
   )
+  const locks = new Locks(client, 'sensei_structure')
   for (const table of plan.tables) {
+    await locks.next()
     const actual = catalogue.get(table.target)
     if (actual === undefined || actual.kind === 'v') {
       report(table.target, 'table', 'is missing')
@@ -37,6 +40,7 @@ export async function compareStructure(
         report(object, kind, `of ${table.target} ${problem}`)
     }
   }
+  await locks.end()
   for (const view of plan.views) {
     if (catalogue.get(view.target)?.kind !== 'v') report(view.target, 'view', 'is missing')
   }

@@ -21,6 +21,7 @@ import { losesConnection, targetError } from '../refusal.ts'
 import type { ConnectionSettings } from '../settings.ts'
 import { aggregateTable } from './aggregates.ts'
 import { type CatalogueTable, describeTables, readCatalogue } from './catalogue.ts'
+import { Locks } from './locks.ts'
 import { openMutator } from './mutator.ts'
 import { countOrphans } from './orphans.ts'
 import { runQuery } from './query.ts'
@@ -79,6 +80,7 @@ class PostgresWitness implements TargetWitness {
   readonly #client: Client
   readonly #settings: ConnectionSettings
   readonly #schema: string
+  readonly #locks: Locks
   #catalogue: Promise<ReadonlyMap<string, CatalogueTable>> | null = null
 
   constructor(parts: {
@@ -91,6 +93,7 @@ class PostgresWitness implements TargetWitness {
     this.#settings = parts.settings
     this.#schema = parts.schema
     this.snapshot = parts.snapshot
+    this.#locks = new Locks(parts.client, 'sensei_tables')
   }
 
   async split(table: TableMapping, parts: number): Promise<readonly Json[]> {
@@ -99,6 +102,7 @@ class PostgresWitness implements TargetWitness {
 
   async *scan(table: TableMapping, range: Json): AsyncGenerator<CanonicalBatch> {
     const catalogue = await this.#table(table)
+    await this.#locks.next()
     try {
       yield* scanTable({ client: this.#client, schema: this.#schema, catalogue, table, range })
     } catch (error) {
@@ -107,7 +111,9 @@ class PostgresWitness implements TargetWitness {
   }
 
   async aggregates(table: TableMapping): Promise<readonly Aggregate[]> {
-    return aggregateTable(this.#client, this.#schema, await this.#table(table), table)
+    const catalogue = await this.#table(table)
+    await this.#locks.next()
+    return aggregateTable(this.#client, this.#schema, catalogue, table)
   }
 
   query(sql: string, limits: QueryLimits): Promise<QueryResult> {
