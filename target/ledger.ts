@@ -74,6 +74,66 @@ export async function finishStep(
   return toReceipt(rows[0] as LedgerRow)
 }
 
+/** As `insertStep`, of many at once; returns the names of those that the ledger did not have. */
+export async function insertSteps(
+  session: Session,
+  run: Run,
+  steps: readonly Step[],
+): Promise<ReadonlySet<string>> {
+  const { rows } = await session.query<{ step: string }>(
+    `insert into sensei.ledger (migration_id, step, kind, table_name, snapshot, epoch)
+     select $1, step, kind, table_name, $2, $3
+     from unnest($4::text[], $5::text[], $6::text[]) as new (step, kind, table_name)
+     order by step on conflict do nothing returning step`,
+    [
+      run.migrationId,
+      run.snapshot,
+      run.epoch,
+      steps.map((step) => step.name),
+      steps.map((step) => step.kind),
+      steps.map((step) => step.table),
+    ],
+  )
+  return new Set(rows.map((row) => row.step))
+}
+
+export async function finishSteps(
+  session: Session,
+  run: Run,
+  steps: readonly Step[],
+  counts: readonly Counts[],
+): Promise<void> {
+  await session.query(
+    `update sensei.ledger l set rows_read = new.read, rows_written = new.written,
+       rows_rejected = new.rejected, finished_at = clock_timestamp()
+     from unnest($2::text[], $3::bigint[], $4::bigint[], $5::bigint[])
+       as new (step, read, written, rejected)
+     where l.migration_id = $1 and l.step = new.step`,
+    [
+      run.migrationId,
+      steps.map((step) => step.name),
+      counts.map((count) => count.rowsRead),
+      counts.map((count) => count.rowsWritten),
+      counts.map((count) => count.rowsRejected),
+    ],
+  )
+}
+
+/** Their receipts in the same order; null when any of them is not in. */
+export async function findSteps(
+  session: Session,
+  migrationId: string,
+  steps: readonly Step[],
+): Promise<readonly Receipt[] | null> {
+  const { rows } = await session.query<LedgerRow>(
+    `select ${LEDGER_COLUMNS} from sensei.ledger where migration_id = $1 and step = any ($2::text[])`,
+    [migrationId, steps.map((step) => step.name)],
+  )
+  const found = new Map(rows.map((row) => [row.step, toReceipt(row)]))
+  const receipts = steps.flatMap((step) => found.get(step.name) ?? [])
+  return receipts.length === steps.length ? receipts : null
+}
+
 export async function findStep(
   session: Session,
   migrationId: string,
@@ -121,11 +181,18 @@ export async function keepReject(
 export async function addToManifest(
   session: Session,
   run: Run,
-  entry: ManifestEntry,
+  ...entries: readonly ManifestEntry[]
 ): Promise<void> {
   await session.query(
-    'insert into sensei.manifest (migration_id, oid, kind, name) values ($1, $2, $3, $4)',
-    [run.migrationId, entry.oid, entry.kind, entry.name],
+    `insert into sensei.manifest (migration_id, oid, kind, name)
+     select $1, new.oid::oid, new.kind, new.name
+     from unnest($2::bigint[], $3::text[], $4::text[]) as new (oid, kind, name)`,
+    [
+      run.migrationId,
+      entries.map((entry) => entry.oid),
+      entries.map((entry) => entry.kind),
+      entries.map((entry) => entry.name),
+    ],
   )
 }
 
@@ -163,12 +230,14 @@ export class Ledger implements TargetLedger {
     this.open = open
   }
 
-  async *receipts(migrationId: string): AsyncIterable<Receipt> {
+  async *receipts(migrationId: string, tables?: readonly string[]): AsyncIterable<Receipt> {
     const pages = this.pages<LedgerRow>((session, last) =>
       session.query<LedgerRow>(
         `select ${LEDGER_COLUMNS} from sensei.ledger
-         where migration_id = $1 and ($2::text is null or step > $2) order by step limit ${pageRows}`,
-        [migrationId, last?.step ?? null],
+         where migration_id = $1 and ($2::text is null or step > $2)
+           and ($3::text[] is null or table_name = any ($3))
+         order by step limit ${pageRows}`,
+        [migrationId, last?.step ?? null, tables ?? null],
       ),
     )
     for await (const row of pages) yield toReceipt(row)

@@ -10,7 +10,7 @@ import { patchRows } from './patch.ts'
 import { blamesRow } from './refusal.ts'
 import { Rejecter, type RejectSink } from './rejecter.ts'
 import type { Session } from './session.ts'
-import type { Writer } from './writer.ts'
+import { type Writer, worthOneByOne } from './writer.ts'
 
 export class Loader implements ChunkLoader {
   private readonly run: Run
@@ -24,11 +24,24 @@ export class Loader implements ChunkLoader {
   }
 
   async load(request: LoadRequest): Promise<Receipt> {
-    const { table, chunk } = request
     stopIfAborted(request.signal)
-    const name = `chunk ${chunk.number} of ${table.target}`
-    const step: Step = { name, kind: 'chunk', table: table.target }
+    const step = stepOf(request)
     return this.writer.step(step, (session) => this.carry(session, step, request))
+  }
+
+  async loadTogether(requests: readonly LoadRequest[]): Promise<readonly Receipt[] | null> {
+    const byStep = new Map(requests.map((request) => [stepOf(request).name, request]))
+    try {
+      return await this.writer.together(requests.map(stepOf), (session, fresh) =>
+        this.carryAll(
+          session,
+          fresh.map((step) => [step, byStep.get(step.name) as LoadRequest]),
+        ),
+      )
+    } catch (error) {
+      if (worthOneByOne(error)) return null
+      throw error
+    }
   }
 
   async patch(request: PatchRequest): Promise<Receipt> {
@@ -40,8 +53,33 @@ export class Loader implements ChunkLoader {
     return this.writer.close()
   }
 
+  /** One COPY for each chunk. The first row that the server refuses ends them all, to be loaded one by one. */
+  private async carryAll(
+    session: Session,
+    chunks: readonly (readonly [Step, LoadRequest])[],
+  ): Promise<readonly Counts[]> {
+    const counts: Counts[] = []
+    for (const [step, request] of chunks) {
+      stopIfAborted(request.signal)
+      const sink = this.sinkOf(session, step, request)
+      const rejecter = new Rejecter(sink)
+      const written = await copyAll(session, sink.sql, request, (batch) => rejecter.unfit(batch))
+      await rejecter.flush()
+      counts.push(rejecter.counts(written))
+    }
+    await session.query('set constraints all immediate')
+    return counts
+  }
+
   private async carry(session: Session, step: Step, request: LoadRequest): Promise<Counts> {
-    const sink: RejectSink = {
+    const sink = this.sinkOf(session, step, request)
+    const whole = await loadWhole(sink, request)
+    if (whole !== null) return whole
+    return loadApart(sink, request)
+  }
+
+  private sinkOf(session: Session, step: Step, request: LoadRequest): RejectSink {
+    return {
       session,
       migrationId: this.run.migrationId,
       step,
@@ -50,10 +88,12 @@ export class Loader implements ChunkLoader {
       rejectsMax: this.chunkRejectsMax,
       describe: request.describe,
     }
-    const whole = await loadWhole(sink, request)
-    if (whole !== null) return whole
-    return loadApart(sink, request)
   }
+}
+
+function stepOf({ table, chunk }: LoadRequest): Step {
+  const name = `chunk ${chunk.number} of ${table.target}`
+  return { name, kind: 'chunk', table: table.target }
 }
 
 /** One COPY for the whole chunk; null when the server refuses a row of it. */

@@ -19,6 +19,7 @@ import { catalogueDigest } from './builder/catalogue-digest.ts'
 import { createTables } from './builder/create-tables.ts'
 import { createViews } from './builder/create-views.ts'
 import { finishTable } from './builder/finish-table.ts'
+import { finishTables } from './builder/finish-tables.ts'
 import { resetTable } from './builder/reset-table.ts'
 import { raiseFence } from './fence.ts'
 import { inspect } from './inspect.ts'
@@ -141,6 +142,15 @@ class Builder implements TargetBuilder {
 
   finishTable(run: Run, plan: Plan, table: TableMapping, part: FinishPart): Promise<FinishOutcome> {
     return this.pool(run).use((writer) => finishTable(writer, { run, plan, table }, part))
+  }
+
+  finishTables(
+    run: Run,
+    plan: Plan,
+    tables: readonly TableMapping[],
+    part: FinishPart,
+  ): Promise<FinishOutcome> {
+    return this.pool(run).use((writer) => finishTables(writer, { run, plan, tables }, part))
   }
 
   createViews(run: Run, plan: Plan): Promise<readonly ViewOutcome[]> {

@@ -27,7 +27,7 @@ export interface Target {
   close(): Promise<void>
 }
 
-/** DDL. Every step is one transaction with its ledger row and its manifest rows, and is skipped when the ledger has it. */
+/** DDL. A step commits with its ledger row and its manifest rows, alone or with others, and is skipped when the ledger has it. */
 export interface TargetBuilder {
   createTables(run: Run, plan: Plan): Promise<readonly Receipt[]>
   /**
@@ -35,6 +35,13 @@ export interface TargetBuilder {
    * findings by row; the other steps go on.
    */
   finishTable(run: Run, plan: Plan, table: TableMapping, part: FinishPart): Promise<FinishOutcome>
+  /** The same for many small tables, many steps to a transaction. `table` of a refusal says which one it concerns. */
+  finishTables(
+    run: Run,
+    plan: Plan,
+    tables: readonly TableMapping[],
+    part: FinishPart,
+  ): Promise<FinishOutcome>
   createViews(run: Run, plan: Plan): Promise<readonly ViewOutcome[]>
   /** Empties the table, drops what was built on it after the load, forgets its steps: it is loaded again from the start. */
   resetTable(run: Run, plan: Plan, table: TableMapping): Promise<void>
@@ -44,7 +51,8 @@ export interface TargetBuilder {
 
 /** Schema `sensei` in the target: the truth about what is in. */
 export interface TargetLedger {
-  receipts(migrationId: string): AsyncIterable<Receipt>
+  /** Of these target tables only, when they are named. */
+  receipts(migrationId: string, tables?: readonly string[]): AsyncIterable<Receipt>
   rejects(migrationId: string): AsyncIterable<Reject>
   manifest(migrationId: string): Promise<readonly ManifestEntry[]>
   /** Removes the migration's rows, and the schema itself when nothing else is in it. */
@@ -111,6 +119,11 @@ export interface ChunkLoader {
    * Throws FENCED when another writer took over.
    */
   load(request: LoadRequest): Promise<Receipt>
+  /**
+   * Loads several small chunks in one transaction, each with its ledger row: all are in or none is. Null when something
+   * of one of them was refused: nothing is in then, and each is to be loaded alone.
+   */
+  loadTogether(requests: readonly LoadRequest[]): Promise<readonly Receipt[] | null>
   /** Deletes rows by key and writes others, in one transaction with its own ledger row (reconcile). */
   patch(request: PatchRequest): Promise<Receipt>
   close(): Promise<void>

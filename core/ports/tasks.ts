@@ -14,23 +14,38 @@ export type Role = (typeof ROLES)[number]
 export const LEASE_MS = 15_000
 export const RENEW_MS = 5_000
 
+/** A task that so many holders died over is leased alone: one of those that it was leased with may be to blame. */
+export const SUSPECT_ATTEMPTS = 3
+
 export interface Tasks {
   /** All of them or none; thousands at a time. */
   add(tasks: readonly NewTask[]): Promise<void>
-  /** Leases up to `limit` due tasks, lowest `sequence` first, never one that another holds. */
+  /**
+   * Leases up to `limit` due tasks, lowest `sequence` first, never one that another holds. A task over which several
+   * holders died is leased alone, so that it uses up its own attempts only.
+   */
   claim(request: ClaimRequest): Promise<readonly LeasedTask[]>
   /** Lengthens the leases by `leaseMs` from now; throws LEASE_LOST when any of them is no longer held. */
   renew(leases: readonly Lease[], leaseMs?: number): Promise<void>
   /** Done, with its receipt, together. Throws LEASE_LOST. */
   finish(lease: Lease, receipt: Receipt | null): Promise<void>
+  /** Many at once. A lease that is lost is passed over: its task is somebody else's. Returns the tasks that are done. */
+  finishAll(done: readonly FinishedTask[]): Promise<ReadonlySet<string>>
   /** Back to `ready` while attempts are left and `retry` is true, else `failed`; says which. Throws LEASE_LOST. */
   fail(lease: Lease, failure: TaskFailure): Promise<'ready' | 'failed'>
-  /** Takes back what a process held that is known to be dead, without waiting for its lease. */
-  release(migrationId: string, owner: string): Promise<number>
+  /**
+   * Takes back what a process held, without waiting for its lease. One that died may have died of a task, so the attempts
+   * stay used; one that was stopped did not, so its tasks get theirs back.
+   */
+  release(migrationId: string, owner: string, why?: 'died' | 'stopped'): Promise<number>
   /** Forgets every task of these targets, done or not, whoever holds it (its lease is lost); says how many. */
   discard(migrationId: string, targets: readonly string[]): Promise<number>
-  /** How far each target's tasks of one kind are; a target without tasks is absent. */
-  byTarget(migrationId: string, kind: string): Promise<readonly TargetTally[]>
+  /** How far each target's tasks of one kind are, of these targets when they are named; one without tasks is absent. */
+  byTarget(
+    migrationId: string,
+    kind: string,
+    targets?: readonly string[],
+  ): Promise<readonly TargetTally[]>
   outstanding(migrationId: string): Promise<Outstanding>
   /** The owners of live leases on tasks of one kind. */
   holders(migrationId: string, kind: string): Promise<readonly string[]>
@@ -63,6 +78,11 @@ export interface ClaimRequest {
 export interface Lease {
   readonly id: string
   readonly epoch: number
+}
+
+export interface FinishedTask {
+  readonly lease: Lease
+  readonly receipt: Receipt
 }
 
 export interface LeasedTask extends Lease, Omit<NewTask, 'attemptsMax'> {

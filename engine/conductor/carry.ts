@@ -5,7 +5,8 @@
 import type { Hands } from '../cast.ts'
 import type { RefusedView, TableFailure } from '../request.ts'
 import { createTables } from './create.ts'
-import { finishWhole } from './finish.ts'
+import { createViews } from './finish.ts'
+import { finishParts } from './finish-many.ts'
 import { followTables } from './follow.ts'
 import { holdingsOf } from './holdings.ts'
 import { type Failures, interrupted, type Load } from './load.ts'
@@ -25,14 +26,18 @@ export async function carry(load: Load): Promise<Carried> {
   const stale = await prepareTables(load)
   await splitTables(load)
   await loadAndFinish(load, stale, failures)
-  const viewsRefused = await finishWhole(load, failures)
+  await finishParts(load, failures)
+  const viewsRefused = failures.size === 0 ? await createViews(load) : []
   return { failures: [...failures.values()], viewsRefused }
 }
 
-/** The fence is raised: whoever holds a lease from before can write nothing under it, so nobody waits for its end. */
+/**
+ * The fence is raised: whoever holds a lease from before can write nothing under it, so nobody waits for its end. Those
+ * workers ended with their conductor, not over their chunks.
+ */
 async function takeBackLeases({ cast, run }: Load): Promise<void> {
   for (const owner of await cast.tasks.holders(run.migrationId, 'chunk')) {
-    await cast.tasks.release(run.migrationId, owner)
+    await cast.tasks.release(run.migrationId, owner, 'stopped')
   }
 }
 

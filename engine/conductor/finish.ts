@@ -1,12 +1,9 @@
-/** What a table gets after its rows, and what spans tables. */
+/** What a table gets after its rows, and the views. */
 import type { TableMapping } from '@sensei/core/plan'
 import type { ConstraintRefusal, FinishPart } from '@sensei/core/ports/target'
 import { patiently } from '../patience.ts'
 import type { RefusedView, TableFailure } from '../request.ts'
-import { eachLimited } from './each-limited.ts'
-import { type Failures, failureOf, interrupted, type Load, record } from './load.ts'
-
-const FINISHED_AT_ONCE = 2
+import { interrupted, type Load, record } from './load.ts'
 
 /** Null when the data satisfies the part. */
 export async function finish(
@@ -24,23 +21,8 @@ export async function finish(
   return outcome.refused.length === 0 ? null : refused(table, outcome.refused)
 }
 
-/** Foreign keys need their parents' keys; sequences, views and statistics need everything. Returns the views refused. */
-export async function finishWhole(load: Load, failures: Failures): Promise<readonly RefusedView[]> {
-  const sound = load.plan.tables.filter((table) => !failures.has(table.source))
-  for (const part of ['foreign keys', 'sequences', 'analyze'] as const) {
-    await eachLimited(sound, FINISHED_AT_ONCE, async (table) => {
-      try {
-        const failure = await finish(load, table, part)
-        if (failure !== null) failures.set(table.source, failure)
-      } catch (error) {
-        failures.set(table.source, failureOf(load, table, error))
-      }
-    })
-  }
-  return failures.size === 0 ? await createViews(load) : []
-}
-
-async function createViews(load: Load): Promise<readonly RefusedView[]> {
+/** Views need everything. Returns those that PostgreSQL refused. */
+export async function createViews(load: Load): Promise<readonly RefusedView[]> {
   const { cast, plan, run, signal } = load
   const views = await patiently(signal, () => cast.target.builder.createViews(run, plan))
   for (const view of views) {
@@ -54,11 +36,11 @@ async function createViews(load: Load): Promise<readonly RefusedView[]> {
     }))
 }
 
-function report({ cast }: Load, table: string, message: string): void {
+export function report({ cast }: Load, table: string, message: string): void {
   cast.progress.report({ phase: 'finish', table, unit: 'steps', done: 0, total: null, message })
 }
 
-function refused(table: TableMapping, refusals: readonly ConstraintRefusal[]): TableFailure {
+export function refused(table: TableMapping, refusals: readonly ConstraintRefusal[]): TableFailure {
   const lines = refusals.map(
     (one) =>
       `${one.constraint}: ${one.message} (${one.rows} rows, such as ${one.examples.join('; ')})`,

@@ -24,13 +24,14 @@ export const NOTHING_HELD: Holding = {
 /** By target table; tables without chunks are absent. */
 export type Holdings = ReadonlyMap<string, Holding>
 
-export function holdingsOf(load: Load): Promise<Holdings> {
-  return patiently(load.signal, () => readHoldings(load))
+/** Of these target tables only, when they are named. */
+export function holdingsOf(load: Load, tables?: readonly string[]): Promise<Holdings> {
+  return patiently(load.signal, () => readHoldings(load, tables))
 }
 
-async function readHoldings({ cast, run }: Load): Promise<Holdings> {
+async function readHoldings({ cast, run }: Load, tables?: readonly string[]): Promise<Holdings> {
   const holdings = new Map<string, Holding>()
-  for await (const receipt of cast.target.ledger.receipts(run.migrationId)) {
+  for await (const receipt of cast.target.ledger.receipts(run.migrationId, tables)) {
     if (receipt.kind !== 'chunk' || receipt.table === null) continue
     const before = holdings.get(receipt.table) ?? { ...NOTHING_HELD, snapshots: new Set() }
     holdings.set(receipt.table, withReceipt(before, receipt))

@@ -7,7 +7,7 @@ import { chunkTask } from '../worker/chunk-task.ts'
 
 const TASKS_AT_ONCE = 2_000
 /** The largest tables start first, so that the last ones to finish are small. */
-const largestFirst = (a: TableMapping, b: TableMapping): number => b.bytes - a.bytes
+export const largestFirst = (a: TableMapping, b: TableMapping): number => b.bytes - a.bytes
 
 /** Tables that have tasks already are left as they are. A table's tasks are added together or not at all. */
 export async function splitTables(load: Load): Promise<void> {

@@ -21,10 +21,16 @@ export function chunkTask(
   }
 }
 
+export interface ChunkTask {
+  readonly task: LeasedTask
+  readonly table: TableMapping
+  readonly chunk: Chunk
+}
+
 export function chunkOf(
   task: LeasedTask,
   tables: ReadonlyMap<string, TableMapping>,
-): { table: TableMapping; chunk: Chunk } {
+): Omit<ChunkTask, 'task'> {
   const table = task.target === null ? undefined : tables.get(task.target)
   if (table === undefined) {
     throw new SenseiError('INTERNAL', `Task ${task.id} names a table that the plan does not have.`)

@@ -5,13 +5,14 @@
 import { isSenseiError, type SenseiError } from '@sensei/core/errors'
 import type { Plan, TableMapping } from '@sensei/core/plan'
 import type { Doorbell } from '@sensei/core/ports/doorbell'
-import type { Chunk, SourceReader } from '@sensei/core/ports/source'
-import type { ChunkLoader } from '@sensei/core/ports/target'
+import type { SourceReader } from '@sensei/core/ports/source'
+import type { ChunkLoader, LoadRequest } from '@sensei/core/ports/target'
 import type { LeasedTask, Tasks } from '@sensei/core/ports/tasks'
 import type { Receipt } from '@sensei/core/receipt'
 import { patiently } from '../patience.ts'
 import { listen } from './bell.ts'
-import { chunkOf } from './chunk-task.ts'
+import { batchesOf } from './batches.ts'
+import { type ChunkTask, chunkOf } from './chunk-task.ts'
 import { Leases } from './leases.ts'
 
 export interface WorkerTools {
@@ -29,10 +30,8 @@ export interface WorkerTools {
 const RETRY_MS = 1_000
 
 /** Chunks claimed at once: more where they are small, so that claiming costs less than carrying. */
-const CLAIM_MAX = 32
-const CLAIM_MS_WANTED = 100
-/** Workers died over these: what is claimed along with them would use up its attempts too. */
-const SUSPECT_ATTEMPTS = 3
+const CLAIM_MAX = 64
+const CLAIM_MS_WANTED = 250
 
 /** These end the worker: what it holds is somebody else's, or it cannot say what it did. */
 const ENDING: readonly string[] = ['FENCED', 'CONTROL_UNREACHABLE', 'SNAPSHOT_LOST']
@@ -52,15 +51,14 @@ export async function work(tools: WorkerTools, dismissed: AbortSignal): Promise<
       }
       const begun = performance.now()
       await carryAll(tools, tables, tasks, dismissed)
-      limit = nextLimit(limit, tasks, performance.now() - begun)
+      limit = nextLimit(limit, performance.now() - begun)
     }
   } finally {
     await bell.stop()
   }
 }
 
-function nextLimit(limit: number, tasks: readonly LeasedTask[], ms: number): number {
-  if (tasks.some((task) => task.attempt > SUSPECT_ATTEMPTS)) return 1
+function nextLimit(limit: number, ms: number): number {
   return ms < CLAIM_MS_WANTED ? Math.min(limit * 2, CLAIM_MAX) : Math.max(1, Math.floor(limit / 2))
 }
 
@@ -76,18 +74,67 @@ async function carryAll(
   dismissed: AbortSignal,
 ): Promise<void> {
   const leases = new Leases(tools.tasks, tasks)
+  const signals = (task: LeasedTask): Signals => ({ lost: leases.lost(task), dismissed })
   try {
-    for (const task of tasks) {
+    for (const batch of batchesOf(await known(tools.tasks, tasks, tables, signals))) {
       if (dismissed.aborted) break
-      await carryTask(tools, tables, task, { lost: leases.lost(task), dismissed })
-      leases.drop(task)
+      const together = batch.length > 1 && (await carryTogether(tools, batch, signals))
+      for (const one of batch) {
+        if (!together && !dismissed.aborted) await carryTask(tools, one, signals(one.task))
+        if (together || !dismissed.aborted) leases.drop(one.task)
+      }
     }
-    // What was claimed and not begun goes back at once.
-    if (dismissed.aborted) await tools.tasks.release(tools.migrationId, tools.owner)
+    // What was claimed and not begun goes back at once, and has not used up an attempt.
+    if (dismissed.aborted) await tools.tasks.release(tools.migrationId, tools.owner, 'stopped')
   } finally {
     leases.stop()
     await tools.doorbell.ring(tools.migrationId)
   }
+}
+
+/** The chunks that the tasks are; a task of a table that the plan does not have fails by itself. */
+async function known(
+  all: Tasks,
+  tasks: readonly LeasedTask[],
+  tables: ReadonlyMap<string, TableMapping>,
+  signals: (task: LeasedTask) => Signals,
+): Promise<ChunkTask[]> {
+  const chunks: ChunkTask[] = []
+  for (const task of tasks) {
+    try {
+      chunks.push({ task, ...chunkOf(task, tables) })
+    } catch (error) {
+      await reportFailure(all, task, error, signals(task))
+    }
+  }
+  return chunks
+}
+
+/**
+ * Small chunks in one transaction of the target, and their receipts in one of the control plane. False when nothing of
+ * them is in: whatever was the matter, it is found out one by one.
+ */
+async function carryTogether(
+  tools: WorkerTools,
+  batch: readonly ChunkTask[],
+  signals: (task: LeasedTask) => Signals,
+): Promise<boolean> {
+  let receipts: readonly Receipt[] | null
+  try {
+    receipts = await tools.loader.loadTogether(
+      batch.map((one) => requestFor(tools, one, signals(one.task).lost)),
+    )
+  } catch (error) {
+    if (isSenseiError(error) && ENDING.includes(error.code)) throw error
+    return false
+  }
+  if (receipts === null) return false
+  const done = batch.map(({ task }, at) => ({ lease: task, receipt: receipts[at] as Receipt }))
+  const finished = await tools.tasks.finishAll(done)
+  for (const [at, { task, table }] of batch.entries()) {
+    if (finished.has(task.id)) tools.onReceipt(table, receipts[at] as Receipt)
+  }
+  return true
 }
 
 interface Signals {
@@ -97,16 +144,15 @@ interface Signals {
 
 async function carryTask(
   tools: WorkerTools,
-  tables: ReadonlyMap<string, TableMapping>,
-  task: LeasedTask,
+  one: ChunkTask,
   { lost, dismissed }: Signals,
 ): Promise<void> {
   if (lost.aborted) return
+  const { task, table } = one
   try {
-    const { table, chunk } = chunkOf(task, tables)
     const waiting = AbortSignal.any([lost, dismissed])
     // The chunk is not to blame for a target that is away: no attempt of it is used up.
-    const receipt = await patiently(waiting, () => carryChunk(tools, table, chunk, lost))
+    const receipt = await patiently(waiting, () => tools.loader.load(requestFor(tools, one, lost)))
     await tools.tasks.finish(task, receipt)
     tools.onReceipt(table, receipt)
   } catch (error) {
@@ -114,24 +160,23 @@ async function carryTask(
   }
 }
 
-function carryChunk(
-  tools: WorkerTools,
-  table: TableMapping,
-  chunk: Chunk,
+function requestFor(
+  { plan, reader }: WorkerTools,
+  { table, chunk }: ChunkTask,
   signal: AbortSignal,
-): Promise<Receipt> {
-  return tools.loader.load({
+): LoadRequest {
+  return {
     table,
-    schema: tools.plan.target.schema,
+    schema: plan.target.schema,
     chunk,
-    read: () => tools.reader.read(table, chunk),
+    read: () => reader.read(table, chunk),
     describe: async (ordinal) => {
-      const { key, cells } = await tools.reader.raw(table, chunk, ordinal)
+      const { key, cells } = await reader.raw(table, chunk, ordinal)
       return { key, raw: cells }
     },
     onRows: () => undefined,
     signal,
-  })
+  }
 }
 
 /** A lost lease is somebody else's task now; what concerns every chunk ends the worker; the rest is this task's own. */

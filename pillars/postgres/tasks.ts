@@ -9,12 +9,14 @@ import { SenseiError } from '@sensei/core/errors'
 import type { Json } from '@sensei/core/json'
 import {
   type ClaimRequest,
+  type FinishedTask,
   LEASE_MS,
   type Lease,
   type LeasedTask,
   type NewTask,
   type Outstanding,
   type Role,
+  SUSPECT_ATTEMPTS,
   type TargetTally,
   type TaskFailure,
   type Tasks,
@@ -32,13 +34,21 @@ select $1, t.* from unnest($2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::t
   $9::integer[]) as t
 on conflict do nothing`
 
-/** A task whose holders all died is given up once its attempts are used, in the same statement. */
+/**
+ * A task whose holders all died is given up once its attempts are used, in the same statement. A suspect is claimed
+ * alone: without this, tasks that were claimed along with a deadly one would be given up with it.
+ */
 const CLAIM = `
-with due as (
-  select org_id, id from task
+with open as (
+  select org_id, id, sequence, attempts >= ${SUSPECT_ATTEMPTS} as suspect from task
   where migration_id = $1 and role = $2 and ($3::text[] is null or kind = any ($3))
     and (state = 'ready' and due_at <= clock_timestamp() or state = 'leased' and lease_until <= clock_timestamp())
   order by sequence, id limit $4 for update skip locked
+), placed as (
+  select *, row_number() over (order by sequence, id) as place from open
+), due as (
+  select org_id, id from placed
+  where place = 1 or not suspect and not exists (select from placed where place = 1 and suspect)
 ), taken as (
   update task t set
     state = case when t.attempts < t.attempts_max then 'leased' else 'failed' end,
@@ -66,6 +76,18 @@ update task set state = 'done', lease_owner = null, lease_until = null, error = 
 where id = $1 and lease_epoch = $2 and state = 'leased'
 returning migration_id`
 
+const FINISH_ALL = `
+update task t set state = 'done', lease_owner = null, lease_until = null, error = null
+from unnest($1::uuid[], $2::bigint[]) as held (id, epoch)
+where t.id = held.id and t.lease_epoch = held.epoch and t.state = 'leased'
+returning t.id`
+
+/** Done by us in a run whose reply was lost, or in this one. */
+const DONE_BY_US = `
+select t.id from task t join unnest($1::uuid[], $2::bigint[]) as held (id, epoch)
+  on t.id = held.id and t.lease_epoch = held.epoch
+where t.state = 'done'`
+
 const FAIL = `
 update task set state = case when $4 and attempts < attempts_max then 'ready' else 'failed' end,
   lease_owner = null, lease_until = null, error = $3, due_at = clock_timestamp() + $5 * interval '1 ms'
@@ -75,7 +97,12 @@ returning state`
 /** The epoch rises, so that a holder that is not dead after all is refused. */
 const RELEASE = `
 update task set state = 'ready', lease_epoch = lease_epoch + 1, lease_owner = null, lease_until = null
-where migration_id = $1 and lease_owner = $2 and state = 'leased' and attempts < attempts_max`
+where migration_id = $1 and lease_owner = $2 and state = 'leased' and attempts < attempts_max returning id`
+
+const GIVE_BACK = `
+update task set state = 'ready', lease_epoch = lease_epoch + 1, lease_owner = null, lease_until = null,
+  attempts = greatest(attempts - 1, 0)
+where migration_id = $1 and lease_owner = $2 and state = 'leased' returning id`
 
 export class PostgresTasks implements Tasks {
   readonly #door: Door
@@ -140,6 +167,24 @@ export class PostgresTasks implements Tasks {
     })
   }
 
+  async finishAll(done: readonly FinishedTask[]): Promise<ReadonlySet<string>> {
+    const leases = [done.map(({ lease }) => lease.id), done.map(({ lease }) => lease.epoch)]
+    return this.#write(async (tx) => {
+      const finished = new Set((await tx.query<{ id: string }>(FINISH_ALL, leases)).map(idOf))
+      const receipts = done.filter(({ lease }) => finished.has(lease.id))
+      const [first] = receipts
+      if (first !== undefined) {
+        const of = { org_id: this.#orgId, migration_id: first.receipt.migrationId }
+        await writeReceipts(
+          tx,
+          of,
+          receipts.map(({ receipt }) => receipt),
+        )
+      }
+      return new Set((await tx.query<{ id: string }>(DONE_BY_US, leases)).map(idOf))
+    })
+  }
+
   async fail(lease: Lease, failure: TaskFailure): Promise<'ready' | 'failed'> {
     const { code, message, retry, delayMs } = failure
     const error = JSON.stringify({ code, message: message.replaceAll('\0', '\u2400') })
@@ -150,9 +195,13 @@ export class PostgresTasks implements Tasks {
     })
   }
 
-  async release(migrationId: string, owner: string): Promise<number> {
+  async release(
+    migrationId: string,
+    owner: string,
+    why: 'died' | 'stopped' = 'died',
+  ): Promise<number> {
     return this.#write(async (tx) => {
-      const rows = await tx.query(`${RELEASE} returning id`, [migrationId, owner])
+      const rows = await tx.query(why === 'died' ? RELEASE : GIVE_BACK, [migrationId, owner])
       return rows.length
     })
   }
@@ -168,15 +217,20 @@ export class PostgresTasks implements Tasks {
     })
   }
 
-  async byTarget(migrationId: string, kind: string): Promise<readonly TargetTally[]> {
+  async byTarget(
+    migrationId: string,
+    kind: string,
+    targets?: readonly string[],
+  ): Promise<readonly TargetTally[]> {
     return this.#read((tx) =>
       tx.query<{ target: string; waiting: number; done: number; failed: number }>(
         `select target, count(*) filter (where state in ('ready', 'leased'))::integer as waiting,
            count(*) filter (where state = 'done')::integer as done,
            count(*) filter (where state = 'failed')::integer as failed
          from task where migration_id = $1 and kind = $2 and target is not null
+           and ($3::text[] is null or target = any ($3))
          group by target order by target`,
-        [migrationId, kind],
+        [migrationId, kind, targets ?? null],
       ),
     )
   }
@@ -239,6 +293,8 @@ interface TaskRow {
   readonly payload: Json
   readonly attempts: number
 }
+
+const idOf = ({ id }: { readonly id: string }): string => id
 
 interface FailureRow {
   readonly id: string

@@ -1,15 +1,17 @@
-/** The schema and the empty tables, one step each; with `--append` the tables are there and are only made ready. */
+/** The schema and the empty tables, a step each; with `--append` the tables are there and are only made ready. */
 import type { Plan, TableMapping } from '@sensei/core/plan'
 import type { Run } from '@sensei/core/ports/target'
 import type { Receipt } from '@sensei/core/receipt'
-import { quoteIdent, quoteQualified } from '@sensei/core/sql'
+import { quoteIdent } from '@sensei/core/sql'
 import { addToManifest, type Counts, NO_ROWS, type Step } from '../ledger.ts'
 import type { Session } from '../session.ts'
-import type { Writer } from '../writer.ts'
+import { type Writer, worthOneByOne } from '../writer.ts'
 import { adoptTable } from './append.ts'
 import { createTableSql } from './table-ddl.ts'
 
 const lockTimeout = `set local lock_timeout = '30s'`
+/** Each new table takes about five locks until the COMMIT: itself, its TOAST table and index, its sequence. */
+const TABLES_TOGETHER = 25
 
 export async function createTables(
   writer: Writer,
@@ -22,17 +24,47 @@ export async function createTables(
     const step: Step = { name: `schema ${schema}`, kind: 'schema', table: null }
     receipts.push(await writer.step(step, (session) => createSchema(session, run, schema)))
   }
-  for (const table of plan.tables) {
-    const step: Step = { name: `table ${table.target}`, kind: 'table', table: table.target }
-    receipts.push(
-      await writer.step(step, (session) =>
-        plan.append
-          ? adoptTable(session, run, schema, table)
-          : createTable(session, run, schema, table),
-      ),
-    )
+  for (let at = 0; at < plan.tables.length; at += TABLES_TOGETHER) {
+    const some = plan.tables.slice(at, at + TABLES_TOGETHER)
+    receipts.push(...(await createSome(writer, run, plan, some)))
   }
   return receipts
+}
+
+/** In one transaction; one by one where something of one of them is refused, so that the others stand. */
+async function createSome(
+  writer: Writer,
+  run: Run,
+  plan: Plan,
+  tables: readonly TableMapping[],
+): Promise<readonly Receipt[]> {
+  const { schema } = plan.target
+  if (!plan.append && tables.length > 1) {
+    try {
+      return await writer.together(tables.map(stepOf), async (session, fresh) => {
+        const names = new Set(fresh.map((step) => step.table))
+        const missing = tables.filter((table) => names.has(table.target))
+        await createEach(session, run, schema, missing)
+        return fresh.map(() => NO_ROWS)
+      })
+    } catch (error) {
+      if (!worthOneByOne(error)) throw error
+    }
+  }
+  const receipts: Receipt[] = []
+  for (const table of tables) {
+    const work = async (session: Session): Promise<Counts> => {
+      if (plan.append) return adoptTable(session, run, schema, table)
+      await createEach(session, run, schema, [table])
+      return NO_ROWS
+    }
+    receipts.push(await writer.step(stepOf(table), work))
+  }
+  return receipts
+}
+
+function stepOf(table: TableMapping): Step {
+  return { name: `table ${table.target}`, kind: 'table', table: table.target }
 }
 
 async function createSchema(session: Session, run: Run, schema: string): Promise<Counts> {
@@ -48,29 +80,31 @@ async function createSchema(session: Session, run: Run, schema: string): Promise
   return NO_ROWS
 }
 
-async function createTable(
+async function createEach(
   session: Session,
   run: Run,
   schema: string,
-  table: TableMapping,
-): Promise<Counts> {
+  tables: readonly TableMapping[],
+): Promise<void> {
   await session.query(lockTimeout)
   await useSearchPath(session, schema)
-  await session.statement(createTableSql(schema, table))
-  const name = quoteQualified(schema, table.target)
+  for (const table of tables) await session.statement(createTableSql(schema, table))
   const { rows } = await session.query<{ oid: string; kind: string; name: string }>(
-    `select oid::bigint::text as oid, case relkind when 'S' then 'sequence' else 'table' end as kind,
+    `with made as (
+       select c.oid from pg_class c join pg_namespace n on n.oid = c.relnamespace
+       where n.nspname = $1 and c.relname = any ($2::text[])
+     ), owned as (
+       select d.objid as oid from made join pg_depend d on d.refobjid = made.oid
+       where d.refclassid = 'pg_class'::regclass and d.classid = 'pg_class'::regclass
+         and d.deptype in ('a', 'i') and d.refobjsubid > 0
+     )
+     select oid::bigint::text as oid, case relkind when 'S' then 'sequence' else 'table' end as kind,
        format('%I.%I', relnamespace::regnamespace::text, relname) as name
-     from pg_class where oid = $1::regclass
-        or oid in (select objid from pg_depend where classid = 'pg_class'::regclass
-                     and refobjid = $1::regclass and deptype in ('a', 'i') and refobjsubid > 0)
-       and relkind = 'S'`,
-    [name],
+     from pg_class join (select oid from made union select oid from owned) new using (oid)
+     where oid in (select oid from made) or relkind = 'S'`,
+    [schema, tables.map((table) => table.target)],
   )
-  for (const created of rows) {
-    await addToManifest(session, run, { ...created, oid: Number(created.oid) })
-  }
-  return NO_ROWS
+  await addToManifest(session, run, ...rows.map((row) => ({ ...row, oid: Number(row.oid) })))
 }
 
 /** A plan's expressions may name the target schema's own types and functions. */

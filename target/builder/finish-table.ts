@@ -93,7 +93,7 @@ async function build(
   return { receipts, refused }
 }
 
-function stepOf(table: TableMapping, object: Pick<BuiltObject, 'name' | 'kind'>): Step {
+export function stepOf(table: TableMapping, object: Pick<BuiltObject, 'name' | 'kind'>): Step {
   const name = `${object.kind} ${object.name} of ${table.target}`
   return { name, kind: object.kind, table: table.target }
 }
@@ -171,12 +171,7 @@ async function createObject(
   object: BuiltObject,
 ): Promise<Counts> {
   const { schema } = request.plan.target
-  await session.query(lockTimeout)
-  await session.query(
-    `select set_config('maintenance_work_mem', '256MB', true)
-     where pg_size_bytes(current_setting('maintenance_work_mem')) < pg_size_bytes('256MB')`,
-  )
-  await useSearchPath(session, schema)
+  await prepareToBuild(session, schema)
   await session.statement(object.sql)
   const { rows } = await session.query<{ oid: string }>(
     object.kind === 'index'
@@ -197,6 +192,15 @@ async function createObject(
       : `${quoteIdent(object.name)} on ${owner}`
   await addToManifest(session, request.run, { oid: Number(rows[0]?.oid), kind, name })
   return NO_ROWS
+}
+
+export async function prepareToBuild(session: Session, schema: string): Promise<void> {
+  await session.query(lockTimeout)
+  await session.query(
+    `select set_config('maintenance_work_mem', '256MB', true)
+     where pg_size_bytes(current_setting('maintenance_work_mem')) < pg_size_bytes('256MB')`,
+  )
+  await useSearchPath(session, schema)
 }
 
 /** Puts back what `--append` set aside; a foreign key that the loaded rows break is reported and stays away. */
