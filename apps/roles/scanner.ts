@@ -3,7 +3,8 @@
  * each side open as long as it is asked about the same point in time.
  */
 import { parentPort, workerData } from 'node:worker_threads'
-import { BucketTable, rowShape, type StoredBuckets } from '@sensei/core/canonical/buckets'
+import { type BucketTable, rowShape, type StoredBuckets } from '@sensei/core/canonical/buckets'
+import { RowSums } from '@sensei/core/canonical/row-sums'
 import { isSenseiError } from '@sensei/core/errors'
 import type { AggregateRequest, ScanRequest, ScanView } from '@sensei/core/ports/scanners'
 import type { Aggregate, Witness } from '@sensei/core/ports/witness'
@@ -75,12 +76,15 @@ async function release(side: ScanView['side']): Promise<void> {
 
 async function scan({ from, table, range, bits }: ScanRequest): Promise<BucketTable> {
   const witness = await witnessOf(from)
-  const buckets = new BucketTable(bits)
+  const sums = new RowSums(bits)
   const shape = rowShape(table)
+  let rejected = 0
   for await (const batch of witness.scan(table, range)) {
-    buckets.addRows(batch.bytes, shape)
-    buckets.rejected += batch.rejected
+    sums.add(batch.bytes, shape)
+    rejected += batch.rejected
   }
+  const buckets = sums.finish()
+  buckets.rejected = rejected
   return buckets
 }
 

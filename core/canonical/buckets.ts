@@ -1,11 +1,9 @@
 /**
  * Buckets: what a table is condensed to (docs/canonical.md section 3). Each is the number of its rows and the sum of
- * their SHA-512 hashes modulo 2^512; a row belongs to the bucket that a cheap hash of its key bytes picks.
+ * their BLAKE2b-512 hashes modulo 2^512; a row belongs to the bucket that a cheap hash of its key bytes picks.
  */
-import { hash } from 'node:crypto'
 import { merkleRoot } from '../merkle.ts'
 import { comparedColumns, type TableMapping } from '../plan.ts'
-import { cellsEnd } from './cells.ts'
 
 export const BUCKET_BITS_MAX = 20
 const ROWS_PER_BUCKET = 256
@@ -46,7 +44,7 @@ export function rowShape(table: TableMapping): RowShape {
 export class BucketTable {
   readonly bits: number
   readonly counts: Float64Array
-  /** Sixteen 32-bit lanes a bucket, the least significant first. */
+  /** Sixteen 32-bit lanes a bucket, the least significant first. RowSums fills a table. */
   readonly sums: Uint32Array
   rows = 0
   /** Rows that the scan left out because the plan rejects them. */
@@ -60,19 +58,7 @@ export class BucketTable {
     this.rejected = stored?.rejected ?? 0
   }
 
-  /** Adds every row in `bytes`. */
-  addRows(bytes: Uint8Array, shape: RowShape): void {
-    const mask = 2 ** this.bits - 1
-    for (let at = 0; at < bytes.length; ) {
-      const keyEnd = cellsEnd(bytes, at, shape.keyColumns)
-      const end = cellsEnd(bytes, keyEnd, shape.columns - shape.keyColumns)
-      const bucket = keyHash(bytes, at, shape.keyColumns === 0 ? end : keyEnd) & mask
-      this.#add(bucket, hash('sha512', bytes.subarray(at, end), 'binary'))
-      at = end
-    }
-  }
-
-  /** Takes a row out again by its SHA-512, as if it had never been added. */
+  /** Takes a row out again by its hash, as if it had never been added. */
   subtract(bucket: number, digest: Buffer): void {
     let borrow = 0
     for (let lane = 0; lane < LANES; lane += 1) {
@@ -129,25 +115,6 @@ export class BucketTable {
 
   *#leaves(): Generator<Uint8Array> {
     for (let bucket = 0; bucket < this.counts.length; bucket += 1) yield this.leaf(bucket)
-  }
-
-  /** The digest has one character for each byte: a string of 64 costs less than half of what a buffer does. */
-  #add(bucket: number, digest: string): void {
-    const sums = this.sums
-    let place = bucket * LANES
-    let carry = 0
-    for (let at = 60; at >= 0; at -= 4) {
-      const low =
-        (digest.charCodeAt(at + 1) << 16) |
-        (digest.charCodeAt(at + 2) << 8) |
-        digest.charCodeAt(at + 3)
-      const sum = (sums[place] as number) + digest.charCodeAt(at) * 0x1000000 + low + carry
-      sums[place] = sum
-      carry = sum > 0xffffffff ? 1 : 0
-      place += 1
-    }
-    this.counts[bucket] = (this.counts[bucket] as number) + 1
-    this.rows += 1
   }
 }
 

@@ -173,6 +173,6 @@ function showFloat(bits: string): string {
   return Object.is(value, -0) ? '-0' : String(value)
 }
 
-function notCanonical(at: number): SenseiError {
+export function notCanonical(at: number): SenseiError {
   return new SenseiError('INTERNAL', `these bytes are no canonical row (at byte ${at})`)
 }

@@ -1,7 +1,7 @@
 /** Rows held in memory while two sides are compared: many, and some of them large. */
-import { hash } from 'node:crypto'
 import { keyHash, type RowShape } from '@sensei/core/canonical/buckets'
 import { CellBuffer, cellEnd, cellsEnd } from '@sensei/core/canonical/cells'
+import { rowHash } from '@sensei/core/canonical/row-sums'
 
 const ROW_BYTES_MAX = 4096
 const PAYLOAD_BYTES_MAX = 512
@@ -35,11 +35,11 @@ export function* rowsOf(bytes: Uint8Array, shape: RowShape, bits: number): Gener
 /** A row that is kept after its batch is gone. */
 export interface HeldRow {
   /**
-   * The row; of a large one each long cell behind the key is replaced by its beginning, its length and its SHA-512. Two
+   * The row; of a large one each long cell behind the key is replaced by its beginning, its length and its hash. Two
    * rows are equal exactly when these bytes are.
    */
   readonly bytes: Buffer
-  /** SHA-512 of the whole row, where it is not the one of `bytes`. */
+  /** Row hash of the whole row, where it is not the one of `bytes`. */
   readonly wholeDigest: Buffer | null
   readonly bucket: number
 }
@@ -54,7 +54,7 @@ export function hold({ row, keyEnd, bucket }: LocatedRow): HeldRow {
     const payload = cell.subarray(cell.indexOf(0x3a) + 1)
     if (cell.length === 1 || payload.length <= PAYLOAD_BYTES_MAX) out.cells(cell)
     else {
-      const tail = `… ${payload.length} bytes, SHA-512 ${hash('sha512', payload, 'hex')}`
+      const tail = `… ${payload.length} bytes, BLAKE2b-512 ${rowHash(payload).toString('hex')}`
       out.cell(
         cell[0] as number,
         Buffer.concat([payload.subarray(0, PREVIEW_BYTES), Buffer.from(tail)]),
@@ -62,11 +62,11 @@ export function hold({ row, keyEnd, bucket }: LocatedRow): HeldRow {
     }
     at = end
   }
-  return { bytes: Buffer.from(out.written()), wholeDigest: hash('sha512', row, 'buffer'), bucket }
+  return { bytes: Buffer.from(out.written()), wholeDigest: rowHash(row), bucket }
 }
 
 export function digestOf(row: HeldRow): Buffer {
-  return row.wholeDigest ?? hash('sha512', row.bytes, 'buffer')
+  return row.wholeDigest ?? rowHash(row.bytes)
 }
 
 /** What two rows are told to be the same by: the key, or where there is none all of it. */

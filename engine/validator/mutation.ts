@@ -1,5 +1,6 @@
 /** The self-test: what PostgreSQL calls different must change the buckets. A comparison that misses one proves nothing. */
-import { BucketTable, bucketBits, rowShape } from '@sensei/core/canonical/buckets'
+import { type BucketTable, bucketBits, rowShape } from '@sensei/core/canonical/buckets'
+import { RowSums } from '@sensei/core/canonical/row-sums'
 import { isSenseiError } from '@sensei/core/errors'
 import type { TableMapping } from '@sensei/core/plan'
 import type { TargetMutator } from '@sensei/core/ports/mutator'
@@ -115,10 +116,10 @@ async function condense(
   table: TableMapping,
   rows: number,
 ): Promise<BucketTable> {
-  const buckets = new BucketTable(bucketBits(rows))
+  const sums = new RowSums(bucketBits(rows))
   const shape = rowShape(table)
-  for await (const batch of mutator.scan(table)) buckets.addRows(batch.bytes, shape)
-  return buckets
+  for await (const batch of mutator.scan(table)) sums.add(batch.bytes, shape)
+  return sums.finish()
 }
 
 /** At most `limit` of them, from all over the list. */

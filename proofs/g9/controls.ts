@@ -42,9 +42,9 @@ export const CONTROLS: readonly Control[] = [
     name: 'the hashes, so that only rows are counted',
     edits: [
       {
-        file: 'core/canonical/buckets.ts',
-        from: 'digest.charCodeAt(at) * 0x1000000 + low + carry',
-        to: '0 * low + carry',
+        file: 'core/canonical/row-sums.ts',
+        from: 'new Uint32Array(buffer.slice(sumsAt, sumsAt + 64 * buckets))',
+        to: 'new Uint32Array(16 * buckets)',
       },
     ],
   },
@@ -52,11 +52,9 @@ export const CONTROLS: readonly Control[] = [
     name: 'what binds the cells of a row together',
     edits: [
       {
-        file: 'core/canonical/buckets.ts',
-        from: "this.#add(bucket, hash('sha512', bytes.subarray(at, end), 'binary'))",
-        to: `for (let cell = at; cell < end; cell = cellsEnd(bytes, cell, 1)) {
-          this.#add(bucket, hash('sha512', bytes.subarray(cell, cellsEnd(bytes, cell, 1)), 'binary'))
-        }`,
+        file: 'core/canonical/row-sums.ts',
+        from: 'add(length, shape.columns, shape.keyColumns)',
+        to: 'add(length, 1, 1)',
       },
     ],
   },
