@@ -34,7 +34,7 @@ export type Mode = 'grouped' | 'single' | 'wide' | 'pieces'
 export const PIECE_BYTES = 8 * 1024 * 1024
 
 export function cellSql(table: string, column: ColumnMapping, mode: Mode): CellSql {
-  const c = source(table, column)
+  const c = sourceCell(table, column)
   const finished = finishedCell(column, c)
   const usual = finished?.storage ?? (takesReal(column) ? 'real' : 'text')
   // The likeliest comes first: SQLite compares the name of the class with each in turn.
@@ -67,13 +67,14 @@ function largeCell(column: ColumnMapping, c: string, otherwise: string): string 
 
 /** Bytes ?2 to ?2 + ?3 (counted from 1) of the value in the row with rowid ?1. */
 export function pieceSql(table: string, column: ColumnMapping, rowid: string): string {
-  const c = source(table, column)
+  const c = sourceCell(table, column)
   // A cast would hold a blob twice; a text counts characters without it.
   const bytes = column.conversion === 'bytes' ? c : `cast(${c} as blob)`
   return `select substr(${bytes}, ?2, ?3) from ${quoteIdent(table)} where ${quoteIdent(table)}.${rowid} = ?1`
 }
 
-function source(table: string, column: ColumnMapping): string {
+/** The stored cell, or the expression that the plan has for it. */
+export function sourceCell(table: string, column: ColumnMapping): string {
   return column.expression === undefined
     ? `${quoteIdent(table)}.${quoteIdent(column.source ?? '')}`
     : `(${column.expression})`
@@ -84,7 +85,7 @@ function source(table: string, column: ColumnMapping): string {
  * conversion expects: any other gives `?`, or a tag that is not the column's, and the group is read row by row.
  */
 export function groupedCell(table: string, column: ColumnMapping): readonly string[] {
-  const c = source(table, column)
+  const c = sourceCell(table, column)
   const finished = finishedCell(column, c)
   // Of NULL only the tag is left, because all else is NULL as well.
   const tagged = (storage: string, tag: string): string[] => [
@@ -157,15 +158,30 @@ function takesReal(column: ColumnMapping): boolean {
 function realCell(column: ColumnMapping, c: string, mode: Mode): string {
   if (!takesReal(column)) return `'!'`
   if (mode !== 'grouped') return `'2'`
-  const spelled = `abs(${c}) < 1e15 and abs(${c}) >= 1e-4 and length(${c}) <= 16 and cast(cast(${c} as text) as real) = ${c}`
-  // The text of a zero does not show its sign; only the conversions that keep it need to look.
+  const units = `cast(round(${c} * ${powerOf(column)}) as integer)`
+  return `case when ${scaledExactly(column, c, units)} then 'e'||${units}||',' when ${shortSpelling(c)} then 'q'||${c}||',' when ${allDigits(c)} then '7'||quote(${c})||',' else '?' end`
+}
+
+/** As SQL writes it, a REAL. */
+export function powerOf(column: ColumnMapping): string {
+  return `1${'0'.repeat(scaleOf(column))}.0`
+}
+
+export function shortSpelling(c: string): string {
+  return `abs(${c}) < 1e15 and abs(${c}) >= 1e-4 and length(${c}) <= 16 and cast(cast(${c} as text) as real) = ${c}`
+}
+
+/** quote() writes 20 digits where 15 are not enough, of which 17 name a double; far out it is asked for itself. */
+export function allDigits(c: string): string {
+  return `abs(${c}) between 1e-290 and 1e290`
+}
+
+/** The text of a zero does not show its sign; only the conversions that keep it need to look. */
+export function scaledExactly(column: ColumnMapping, c: string, units: string): string {
   const signed = !['decimal', 'integer'].includes(column.conversion)
-  const power = `1${'0'.repeat(scaleOf(column))}.0`
-  const scaled = `cast(round(${c} * ${power}) as integer)`
-  const exact = `abs(${c}) < 1e11 and ${scaled} / ${power} = ${c}${signed ? ` and (${c} <> 0.0 or atan2(${c}, -1.0) > 0)` : ''}`
-  // quote() writes 20 digits where 15 are not enough, of which 17 name a double; far out it is asked for itself.
-  const quoted = `abs(${c}) between 1e-290 and 1e290`
-  return `case when ${exact} then 'e'||${scaled}||',' when ${spelled} then 'q'||${c}||',' when ${quoted} then '7'||quote(${c})||',' else '?' end`
+  const zero = signed ? ` and (${c} <> 0.0 or atan2(${c}, -1.0) > 0)` : ''
+  // Without the plus, a column of texts would have the numbers compared as texts.
+  return `+${c} between -1e11 and 1e11 and ${units} / ${powerOf(column)} = +${c}${zero}`
 }
 
 /**

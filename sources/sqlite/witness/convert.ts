@@ -38,6 +38,8 @@ export interface Converter {
   /** A REAL that is `units` over 10^scale; null where the double itself is needed. */
   scaled?(out: CellBuffer, units: number, scale: number): boolean | null
   text(out: CellBuffer, bytes: Uint8Array): boolean
+  /** True where the text at `at` is the payload as it stands. */
+  asItIs?(bytes: Uint8Array, at: number, length: number): boolean
   blob(out: CellBuffer, bytes: Uint8Array): boolean
 }
 
@@ -102,8 +104,9 @@ const MAKERS: Readonly<Record<Conversion, Maker>> = {
     if (formats[0] !== 'date-iso') return slow
     return {
       ...slow,
+      asItIs: isIsoDate,
       text: (out, bytes) =>
-        bytes.length === 10 && isIsoDate(bytes) ? cell(out, 'D', bytes) : slow.text(out, bytes),
+        isIsoDate(bytes, 0, bytes.length) ? cell(out, 'D', bytes) : slow.text(out, bytes),
     }
   },
   timestamp: (type, column) => {
@@ -118,7 +121,9 @@ const MAKERS: Readonly<Record<Conversion, Maker>> = {
     if (!formats.includes('timestamp-iso')) return slow
     return {
       ...slow,
-      text: (out, bytes) => (isIsoTimestamp(bytes) ? cell(out, 'T', bytes) : slow.text(out, bytes)),
+      asItIs: isIsoTimestamp,
+      text: (out, bytes) =>
+        isIsoTimestamp(bytes, 0, bytes.length) ? cell(out, 'T', bytes) : slow.text(out, bytes),
     }
   },
   timestamptz: (type, column) =>

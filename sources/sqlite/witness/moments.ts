@@ -66,27 +66,27 @@ function readFormat(text: string, format: TextFormat): Moment | null {
   return { year, month, day, time, offset }
 }
 
-/** The usual way to write a date, told by its bytes alone; anything unusual is left to the formats. */
-export function isIsoDate(bytes: Uint8Array): boolean {
-  if (bytes[4] !== DASH || bytes[7] !== DASH) return false
-  const year = 100 * twoDigits(bytes, 0) + twoDigits(bytes, 2)
+/** The usual way to write a date, in the ten bytes from `at`; anything unusual is left to the formats. */
+export function isIsoDate(bytes: Uint8Array, at: number, length: number): boolean {
+  if (length !== 10 || bytes[at + 4] !== DASH || bytes[at + 7] !== DASH) return false
+  const year = 100 * twoDigits(bytes, at) + twoDigits(bytes, at + 2)
   // Days up to 28 are in every month.
-  const day = twoDigits(bytes, 8)
-  const month = twoDigits(bytes, 5)
+  const day = twoDigits(bytes, at + 8)
+  const month = twoDigits(bytes, at + 5)
   return day <= 28 ? year >= 1 && month >= 1 && month <= 12 && day >= 1 : exists(year, month, day)
 }
 
 /** `2024-01-31 10:20:30`, which is as PostgreSQL prints it. */
-export function isIsoTimestamp(bytes: Uint8Array): boolean {
+export function isIsoTimestamp(bytes: Uint8Array, at: number, length: number): boolean {
   return (
-    bytes.length === 19 &&
-    bytes[10] === BLANK &&
-    bytes[13] === COLON &&
-    bytes[16] === COLON &&
-    twoDigits(bytes, 11) <= 23 &&
-    twoDigits(bytes, 14) <= 59 &&
-    twoDigits(bytes, 17) <= 59 &&
-    isIsoDate(bytes)
+    length === 19 &&
+    bytes[at + 10] === BLANK &&
+    bytes[at + 13] === COLON &&
+    bytes[at + 16] === COLON &&
+    twoDigits(bytes, at + 11) <= 23 &&
+    twoDigits(bytes, at + 14) <= 59 &&
+    twoDigits(bytes, at + 17) <= 59 &&
+    isIsoDate(bytes, at, 10)
   )
 }
 
@@ -96,7 +96,8 @@ const COLON = 0x3a
 
 /** NaN, which is in no range, where there are no two digits. */
 function twoDigits(bytes: Uint8Array, at: number): number {
-  const [tens, ones] = [(bytes[at] as number) - 48, (bytes[at + 1] as number) - 48]
+  const tens = (bytes[at] as number) - 48
+  const ones = (bytes[at + 1] as number) - 48
   return tens >= 0 && tens <= 9 && ones >= 0 && ones <= 9 ? 10 * tens + ones : Number.NaN
 }
 

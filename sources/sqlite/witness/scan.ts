@@ -9,15 +9,15 @@ import { type ColumnMapping, comparedColumns, type TableMapping } from '@sensei/
 import type { CanonicalBatch } from '@sensei/core/ports/witness'
 import { quoteIdent } from '@sensei/core/sql'
 import { type CellSql, cellSql, groupedCell, type Mode, PIECE_BYTES, pieceSql } from './columns.ts'
+import { endedCell, endedKind } from './ended-columns.ts'
+import { EndedWalk } from './ended-walk.ts'
+import { type Bounds, Groups } from './groups.ts'
+import { concatenation, rowidOf } from './sql.ts'
 import { type ExtraValue, Walk } from './walk.ts'
 
 const BATCH_BYTES = 512 * 1024
-const GROUP_ROWS = 1_000
-const GROUP_BYTES = 1024 * 1024
 /** Values from this size on are not concatenated. */
 const LARGE_BYTES = 1024 * 1024
-/** SQLite takes this many arguments, less some room. */
-const ARGUMENTS_MAX = 900
 /** After so many groups in a row that had to be read again, grouping is given up for the range. */
 const FRUITLESS_GROUPS_MAX = 3
 
@@ -47,41 +47,65 @@ export async function* scanTable(parts: ScanParts): AsyncGenerator<CanonicalBatc
   }
 }
 
+/** The forms in which SQLite writes a group, the cheapest first. A group that is not in one of them is read by the next. */
 async function* readGroups(
   parts: ScanParts,
-  range: { from: bigint; to: bigint },
+  range: Bounds,
+  form: GroupForm = endedForm(parts) ?? framedForm(parts),
 ): AsyncGenerator<CanonicalBatch> {
-  const columns = comparedColumns(parts.table)
-  const walk = new Walk(columns, [], parts.encoding)
-  const statement = parts.database.prepare(groupSql(parts))
-  statement.setReturnArrays(true)
-  statement.setReadBigInts(true)
-  const rows = BigInt(groupRows(parts.table))
-  let from = range.from
+  const groups = new Groups(parts, form.cells, range)
   let fruitless = 0
   let before: Uint8Array | null = null
-  while (from <= range.to) {
-    const [bytes, last] = statement.get(from, range.to, rows) as unknown as [
-      Uint8Array | null,
-      bigint | null,
-    ]
-    if (last === null) break
-    if (walk.addGroup(asBuffer(bytes))) {
+  for (let group = groups.next(); group !== null; group = groups.next()) {
+    if (form.walk.addGroup(asBuffer(group.bytes), group.rows)) {
       fruitless = 0
       // It is copied, or was taken: only the newest group may be handed on as it is.
       if (before !== null) freeMemory(before)
-      before = bytes
-      if (walk.waiting >= BATCH_BYTES) yield walk.take()
-    } else {
-      if (!walk.idle) yield walk.take()
-      fruitless += 1
-      const to = fruitless > FRUITLESS_GROUPS_MAX ? range.to : last
-      yield* readRows(parts, { from: String(from), to: String(to) }, 'single')
-      if (to === range.to) return
+      before = group.bytes
+      if (form.walk.waiting >= BATCH_BYTES) yield form.walk.take()
+      continue
     }
-    from = last + 1n
+    if (!form.walk.idle) yield form.walk.take()
+    fruitless += 1
+    const to = fruitless > FRUITLESS_GROUPS_MAX ? range.to : group.to
+    const rest = { from: group.from, to }
+    if (form.next === null) yield* readRows(parts, asRange(rest), 'single')
+    else yield* readGroups(parts, rest, form.next())
+    if (to === range.to) return
   }
-  if (!walk.idle) yield walk.take()
+  if (!form.walk.idle) yield form.walk.take()
+}
+
+interface GroupForm {
+  readonly cells: readonly string[]
+  readonly walk: {
+    readonly waiting: number
+    readonly idle: boolean
+    addGroup(bytes: Buffer, rows: number): boolean
+    take(): CanonicalBatch
+  }
+  /** null: what is not in this form is read row by row. */
+  readonly next: (() => GroupForm) | null
+}
+
+function framedForm(parts: ScanParts): GroupForm {
+  const columns = comparedColumns(parts.table)
+  return {
+    cells: columns.flatMap((column) => groupedCell(parts.table.source, column)),
+    walk: new Walk(columns, [], parts.encoding),
+    next: null,
+  }
+}
+
+/** Null where the table has a column that this form cannot hold. */
+function endedForm(parts: ScanParts): GroupForm | null {
+  const columns = comparedColumns(parts.table)
+  if (columns.some((column) => endedKind(column) === null)) return null
+  return {
+    cells: columns.flatMap((column) => endedCell(parts.table.source, column)),
+    walk: new EndedWalk(columns),
+    next: () => framedForm(parts),
+  }
 }
 
 async function* readRows(
@@ -149,16 +173,6 @@ class Pieces {
   }
 }
 
-function groupSql(parts: ScanParts): string {
-  const rowid = rowidOf(parts)
-  const cells = comparedColumns(parts.table).flatMap((column) =>
-    groupedCell(parts.table.source, column),
-  )
-  return `select cast(group_concat(r, '') as blob), max(i) from (
-    select ${rowid} as i, ${concatenation(cells)} as r from ${quoteIdent(parts.table.source)}
-    where ${rowid} between ?1 and ?2 order by ${rowid} limit ?3)`
-}
-
 /** In a UTF-16 database the text stays a text (all ASCII there): as a blob it would be UTF-16. */
 function rowSql(
   parts: ScanParts,
@@ -169,30 +183,14 @@ function rowSql(
   const list = [
     parts.encoding === 'UTF-8' ? `cast(${text} as blob)` : text,
     ...cells.flatMap(({ extra }) => (extra === null ? [] : [extra])),
-    ...(rowid ? [rowidOf(parts)] : []),
+    ...(rowid ? [rowidOf(parts.table, parts.rowid)] : []),
   ]
-  const where = bounded ? ` where ${rowidOf(parts)} between ?1 and ?2` : ''
+  const where = bounded ? ` where ${rowidOf(parts.table, parts.rowid)} between ?1 and ?2` : ''
   return `select ${list.join(', ')} from ${quoteIdent(parts.table.source)}${where}`
 }
 
-/** concat() takes all parts at once; a chain of || would be too deep for a wide table. */
-function concatenation(cells: readonly string[]): string {
-  if (cells.length === 0) return `''`
-  if (cells.length <= ARGUMENTS_MAX) return `concat(${cells.join(', ')})`
-  const parts: string[] = []
-  for (let at = 0; at < cells.length; at += ARGUMENTS_MAX) {
-    parts.push(concatenation(cells.slice(at, at + ARGUMENTS_MAX)))
-  }
-  return concatenation(parts)
-}
-
-function rowidOf(parts: ScanParts): string {
-  return `${quoteIdent(parts.table.source)}.${parts.rowid}`
-}
-
-function groupRows(table: TableMapping): number {
-  const average = table.bytes / Math.max(1, table.rows) + 8 * table.columns.length
-  return Math.max(1, Math.min(GROUP_ROWS, Math.floor(GROUP_BYTES / average)))
+function asRange({ from, to }: Bounds): RowidRange {
+  return { from: String(from), to: String(to) }
 }
 
 function asBuffer(bytes: Uint8Array | null): Buffer {

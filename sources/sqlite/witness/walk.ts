@@ -110,6 +110,7 @@ export class Walk {
 
   /** Rows one behind the other. False when one of them has to be read by itself: then nothing was added. */
   addGroup(bytes: Buffer): boolean {
+    if (bytes.length === 0) return true
     this.#keepWhole()
     const before = { length: this.#out.length, rows: this.#rows, rejected: this.#rejected }
     if (this.#walk(bytes, [], NOTHING_LARGE)) return true
