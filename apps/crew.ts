@@ -1,6 +1,7 @@
 /**
  * Worker processes of this machine: forked, watched, replaced when they die. A dead worker's leases are given back
- * at once, because its death is known here; anywhere else they run out.
+ * at once, because its death is known here; anywhere else they run out. Recruits are forked before there is work: they
+ * load their code meanwhile, open nothing, and are killed when no work comes.
  */
 import { type ChildProcess, fork } from 'node:child_process'
 import { hostname } from 'node:os'
@@ -26,12 +27,17 @@ const DISMISS_MS_MAX = 60_000
 const WORKER = new URL('./roles/worker.ts', import.meta.url)
 
 export function localCrew(parts: CrewParts): Crew {
+  const recruits = new Recruits()
   return {
-    start: (assignment, count, rowsDone) => {
-      const hands = new LocalHands(parts, assignment, new Map(rowsDone))
+    muster: (count) => recruits.muster(count),
+    start: async (assignment, count, rowsDone) => {
+      const hands = new LocalHands(parts, recruits, assignment, new Map(rowsDone))
       for (let hired = 0; hired < count; hired += 1) hands.hire()
-      return Promise.resolve(hands)
+      // There is less work than was thought.
+      await recruits.disband()
+      return hands
     },
+    disband: () => recruits.disband(),
     gone,
   }
 }
@@ -52,10 +58,54 @@ function gone(owner: string): boolean {
   }
 }
 
+interface Recruit {
+  readonly child: ChildProcess
+  /** When it can be told what to do. */
+  readonly ready: Promise<void>
+}
+
+function recruit(): Recruit {
+  const child = fork(WORKER, { stdio: ['ignore', 'ignore', 'inherit', 'ipc'] })
+  // A send to a child that has just died is no fault: its exit is seen.
+  child.on('error', () => undefined)
+  return { child, ready: new Promise((resolve) => child.once('message', () => resolve())) }
+}
+
+class Recruits {
+  readonly #waiting: Recruit[] = []
+
+  muster(count: number): void {
+    while (this.#waiting.length < count) this.#waiting.push(recruit())
+  }
+
+  take(): Recruit {
+    for (let first = this.#waiting.shift(); first !== undefined; first = this.#waiting.shift()) {
+      if (isAlive(first.child)) return first
+    }
+    return recruit()
+  }
+
+  async disband(): Promise<void> {
+    await Promise.all(
+      this.#waiting.splice(0).map(async ({ child }) => {
+        if (!isAlive(child)) return
+        const gone = new Promise((resolve) => child.once('exit', resolve))
+        child.kill('SIGKILL')
+        await gone
+      }),
+    )
+  }
+}
+
+function isAlive(child: ChildProcess): boolean {
+  return child.exitCode === null && child.signalCode === null
+}
+
 class LocalHands implements Hands {
   readonly trouble: Promise<never>
   readonly #reject: (error: SenseiError) => void
   readonly #parts: CrewParts
+  readonly #recruits: Recruits
   readonly #assignment: Assignment
   readonly #rows: Map<string, number>
   readonly #living = new Set<ChildProcess>()
@@ -63,29 +113,33 @@ class LocalHands implements Hands {
   #awaySince: number | null = null
   #dismissed = false
 
-  constructor(parts: CrewParts, assignment: Assignment, rows: Map<string, number>) {
+  constructor(
+    parts: CrewParts,
+    recruits: Recruits,
+    assignment: Assignment,
+    rows: Map<string, number>,
+  ) {
     const { promise, reject } = Promise.withResolvers<never>()
     promise.catch(() => undefined)
     this.trouble = promise
     this.#reject = reject
     this.#parts = parts
+    this.#recruits = recruits
     this.#assignment = assignment
     this.#rows = rows
   }
 
   hire(): void {
     if (this.#dismissed) return
-    const child = fork(WORKER, { stdio: ['ignore', 'ignore', 'inherit', 'ipc'] })
+    const { child, ready } = this.#recruits.take()
     this.#living.add(child)
     const owner = ownerName(child.pid)
     const posting: Posting = { ...this.#parts.posting, owner, assignment: this.#assignment }
     let lastWords: LastWords | null = null
-    // A send to a child that has just died is no fault: its exit is seen below.
-    child.on('error', () => undefined)
+    void ready.then(() => child.send(posting))
     child.on('message', (message: FromWorker) => {
-      if (message.kind === 'ready') child.send(posting)
-      else if (message.kind === 'failed') lastWords = message
-      else this.#count(message.table, message.rows, message.total)
+      if (message.kind === 'failed') lastWords = message
+      else if (message.kind === 'receipt') this.#count(message.table, message.rows, message.total)
     })
     child.once('exit', () => {
       this.#living.delete(child)
@@ -137,7 +191,7 @@ class LocalHands implements Hands {
 }
 
 async function sendHome(child: ChildProcess): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null) return
+  if (!isAlive(child)) return
   const gone = new Promise<void>((resolve) => child.once('exit', () => resolve()))
   if (child.connected) child.send({ kind: 'dismiss' })
   // One that is stopped or stuck holds nothing that the ledger does not settle.

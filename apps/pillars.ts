@@ -46,11 +46,22 @@ export async function emptyDatabase(
   return make(plane.adminUrl, name)
 }
 
+const loadControl = async () => ({
+  ...(await import('@sensei/postgres/door')),
+  ...(await import('@sensei/postgres/journal')),
+  ...(await import('@sensei/postgres/tasks')),
+  ...(await import('@sensei/embedded/doorbell')),
+})
+const loadSqlite = () => import('@sensei/sqlite/source')
+const loadTarget = () => import('@sensei/target/target')
+
+/** For a process that waits: the code of whatever it may be told to open. */
+export async function loadAdapters(): Promise<void> {
+  await Promise.all([loadControl(), loadSqlite(), loadTarget()])
+}
+
 export async function openControl(address: ControlAddress): Promise<Control> {
-  const { Door } = await import('@sensei/postgres/door')
-  const { PostgresJournal } = await import('@sensei/postgres/journal')
-  const { PostgresTasks } = await import('@sensei/postgres/tasks')
-  const { openDoorbell } = await import('@sensei/embedded/doorbell')
+  const { Door, PostgresJournal, PostgresTasks, openDoorbell } = await loadControl()
   const door = new Door(address.control)
   const doorbell = await openDoorbell(address.control)
   return {
@@ -67,14 +78,14 @@ export async function openControl(address: ControlAddress): Promise<Control> {
 /** The engine is the URL's scheme. Adapters are loaded on demand: `--help` needs none. */
 export async function openSource(url: string): Promise<Source> {
   const scheme = schemeOf(url, '--source')
-  if (scheme === 'sqlite') return (await import('@sensei/sqlite/source')).openSqliteSource(url)
+  if (scheme === 'sqlite') return (await loadSqlite()).openSqliteSource(url)
   throw unsupported(scheme, '--source', 'sqlite:PATH')
 }
 
 export async function openTarget(url: string): Promise<Target> {
   const scheme = schemeOf(url, '--target')
   if (scheme === 'postgres' || scheme === 'postgresql') {
-    return (await import('@sensei/target/target')).openTarget(url)
+    return (await loadTarget()).openTarget(url)
   }
   throw unsupported(scheme, '--target', 'postgres://USER@HOST:PORT/DATABASE')
 }

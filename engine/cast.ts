@@ -26,12 +26,16 @@ export interface Cast {
 
 /** Worker processes of this machine. A dead one is replaced, its leases are given back at once. */
 export interface Crew {
+  /** Has so many processes ready for a `start` to come; each loads its code and opens nothing. */
+  muster(count: number): void
   /** `rowsDone`: rows in already, by source table, so that progress never begins at zero after a resume. */
   start(
     assignment: Assignment,
     count: number,
     rowsDone: ReadonlyMap<string, number>,
   ): Promise<Hands>
+  /** Ends those that were mustered and never started. */
+  disband(): Promise<void>
   /** True for a process of this machine that is no more: what it held need not be waited for. */
   gone(owner: string): boolean
 }

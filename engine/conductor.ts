@@ -44,7 +44,7 @@ export async function conduct(
   signal: AbortSignal,
 ): Promise<Outcome> {
   const life = await Life.begin(cast, request, signal)
-  const lease = await holdMigration(cast, request)
+  const lease = await holdMigration(cast, request, signal)
   try {
     await life.takeUp()
     await walkWhileHeld(life, lease)
@@ -55,6 +55,7 @@ export async function conduct(
     await settle(life, error)
     return await outcomeOf(life, error)
   } finally {
+    await cast.crew.disband()
     await endSourcePass(life)
     await lease.release()
   }

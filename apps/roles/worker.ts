@@ -4,7 +4,7 @@ import type { TableMapping } from '@sensei/core/plan'
 import type { Receipt } from '@sensei/core/receipt'
 import { patiently } from '@sensei/engine/patience'
 import { work } from '@sensei/engine/worker/worker'
-import { openControl, openSource, openTarget } from '../pillars.ts'
+import { loadAdapters, openControl, openSource, openTarget } from '../pillars.ts'
 import type { FromWorker, Posting, ToWorker } from './messages.ts'
 
 const say = (message: FromWorker): void => void process.send?.(message)
@@ -12,9 +12,11 @@ const say = (message: FromWorker): void => void process.send?.(message)
 async function main(posting: Posting, dismissed: AbortSignal): Promise<void> {
   const { assignment, owner } = posting
   const { migrationId } = assignment.run
-  const source = await openSource(posting.sourceUrl)
-  const control = await openControl(posting.control)
-  const target = await patiently(dismissed, () => openTarget(posting.targetUrl))
+  const [source, control, target] = await Promise.all([
+    openSource(posting.sourceUrl),
+    openControl(posting.control),
+    patiently(dismissed, () => openTarget(posting.targetUrl)),
+  ])
   const plan = (await control.journal.entries(migrationId, 'plan')).at(-1)?.plan
   if (plan === undefined) return
   const reader = await source.openReader(assignment.snapshot)
@@ -52,3 +54,5 @@ process.on('message', (message: Posting | ToWorker) => {
   )
 })
 say({ kind: 'ready' })
+// What cannot be loaded is told by whatever opens it.
+await loadAdapters().catch(() => undefined)
