@@ -57,7 +57,7 @@ async function draftIn(
       }),
   })
   try {
-    const plan = await drawPlan(cast, snapshot, options, drawing(options, edited), signal)
+    const { plan } = await drawPlan(cast, snapshot, options, drawing(options, edited), signal)
     return { plan, hash: planHash(plan), findings: await cast.target.preflight(plan) }
   } finally {
     await cast.source.dropSnapshot(snapshot)

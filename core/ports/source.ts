@@ -24,6 +24,11 @@ export interface Source {
    * run left half-made there is removed first.
    */
   takeSnapshot(directory: string, options: SnapshotOptions): Promise<Snapshot>
+  /**
+   * Reads all of it once, beside the survey: throws SOURCE_CORRUPT where it cannot be read reliably. Returns what could not
+   * be checked, for the snapshot's notes. Nothing is planned or made from a snapshot that did not pass.
+   */
+  checkSnapshot(snapshot: Snapshot, signal: AbortSignal): Promise<readonly string[]>
   /** True while readers opened on it would still read that very point in time. */
   snapshotLives(snapshot: Snapshot): Promise<boolean>
   openSurveyor(snapshot: Snapshot): Promise<Surveyor>

@@ -6,6 +6,7 @@ import type { Snapshot } from '@sensei/core/snapshot'
 import { design } from '../architect/design.ts'
 import { applyPlan } from '../architect/edited.ts'
 import type { MigrationOptions } from '../request.ts'
+import { besideCheck } from '../scout/checked.ts'
 import { survey } from '../scout/scout.ts'
 import type { Survey } from '@sensei/core/survey'
 
@@ -24,16 +25,26 @@ export function drawing(options: MigrationOptions, edited: unknown): Drawing {
   return (found) => design(found, { schema, append })
 }
 
+export interface Drawn {
+  readonly plan: Plan
+  /** The one that was given, with what could not be checked among its notes. */
+  readonly snapshot: Snapshot
+}
+
+/** Throws SOURCE_CORRUPT where the snapshot cannot be read reliably: there is no plan without that check. */
 export async function drawPlan(
   cast: Drawers,
   snapshot: Snapshot,
   options: MigrationOptions,
   draw: Drawing,
   signal: AbortSignal,
-): Promise<Plan> {
-  const plan = draw(await survey(cast, snapshot, options, signal))
+): Promise<Drawn> {
+  const checked = await besideCheck(cast.source, snapshot, signal, (either) =>
+    survey(cast, snapshot, options, either),
+  )
+  const plan = draw(checked.found)
   await checkExpressions(cast.source, snapshot, plan)
-  return plan
+  return { plan, snapshot: checked.snapshot }
 }
 
 async function checkExpressions(source: Source, snapshot: Snapshot, plan: Plan): Promise<void> {

@@ -5,7 +5,7 @@ import { isSenseiError, SenseiError } from '@sensei/core/errors'
 import type { Plan } from '@sensei/core/plan'
 import type { Snapshot } from '@sensei/core/snapshot'
 import { redrawPlan } from '../architect/edited.ts'
-import { copiesOf, knownSnapshot, takeSnapshot } from '../scout/scout.ts'
+import { copiesOf, knownSnapshot, recordScouted, scouted, takeSnapshot } from '../scout/scout.ts'
 import { checkPolicies } from './approval.ts'
 import { type Drawing, drawPlan } from './draw.ts'
 import type { Life } from './life.ts'
@@ -19,10 +19,37 @@ export async function knownLiving(life: Life): Promise<Snapshot | null> {
   return life.snapshot
 }
 
+/** From this size on, workers are made ready while the copy is taken and surveyed: a smaller one is soon carried. */
+const MUSTER_BYTES = 32 * 1024 * 1024
+
 export async function freshSnapshot(life: Life): Promise<Snapshot> {
-  const { cast, id, request, signal } = life
-  life.snapshot = await takeSnapshot(cast, id, request.owner, signal)
+  const { cast, id, request, options, signal } = life
+  const onBytes = (total: number): void => {
+    if (total >= MUSTER_BYTES) cast.crew.muster(options.workers)
+  }
+  life.snapshot = await takeSnapshot(cast, id, request.owner, { signal, onBytes })
   return life.snapshot
+}
+
+/** A copy that is damaged is given up: the source may be mended before the next attempt. */
+export async function drawFrom(life: Life, snapshot: Snapshot, draw: Drawing): Promise<Plan> {
+  const { cast, options, signal } = life
+  try {
+    const drawn = await drawPlan(cast, snapshot, options, draw, signal)
+    await keepNotes(life, drawn.snapshot)
+    return drawn.plan
+  } catch (error) {
+    if (isSenseiError(error, 'SOURCE_CORRUPT')) await dropSnapshots(life)
+    throw error
+  }
+}
+
+/** What could not be checked stands in the certificate, also in one that a later process writes. */
+async function keepNotes(life: Life, snapshot: Snapshot): Promise<void> {
+  const known = await scouted(life.cast.journal, life.id)
+  life.snapshot = snapshot
+  if (known === null || known.snapshot.notes.length === snapshot.notes.length) return
+  await recordScouted(life.cast.journal, life.id, life.request.owner, { ...known, snapshot })
 }
 
 /**
@@ -60,14 +87,14 @@ async function replaceSnapshot(life: Life, fresh: Snapshot): Promise<Snapshot> {
   await keepPlan(life, redrawn)
   const reason = 'the former one is gone'
   await life.enter('snapshot_replaced', { snapshot: fresh.name, reason })
-  return fresh
+  return life.snapshot ?? fresh
 }
 
 /** The plan in force, drawn again from what the source holds now; null where it does not suit any more. */
 async function redraw(life: Life, fresh: Snapshot, plan: Plan): Promise<Plan | null> {
   try {
     const draw: Drawing = (found) => redrawPlan(found, plan)
-    return await drawPlan(life.cast, fresh, life.options, draw, life.signal)
+    return await drawFrom(life, fresh, draw)
   } catch (error) {
     if (isSenseiError(error, 'PLAN_SOURCE_MISMATCH') || isSenseiError(error, 'PLAN_INVALID')) {
       return null

@@ -6,17 +6,16 @@ import { startSourcePass } from '../validator/buckets.ts'
 import { checkPolicies } from './approval.ts'
 import { carry as carryLoad } from './carry.ts'
 import { certifyLoad } from './certify.ts'
-import { drawing, drawPlan } from './draw.ts'
+import { drawing } from './draw.ts'
 import type { Life } from './life.ts'
 import type { Load } from './load.ts'
 import { keepPlan, planOf } from './plans.ts'
-import { dropSnapshots, freshSnapshot, knownLiving, loadedSnapshot } from './snapshot.ts'
+import { drawFrom, dropSnapshots, freshSnapshot, knownLiving, loadedSnapshot } from './snapshot.ts'
 
 /** planning: one snapshot, what is in it, and what shall become of it. */
 export async function plan(life: Life): Promise<void> {
   const snapshot = (await knownLiving(life)) ?? (await freshSnapshot(life))
-  const { cast, options, signal } = life
-  const drawn = await drawPlan(cast, snapshot, options, drawing(options, life.editedPlan), signal)
+  const drawn = await drawFrom(life, snapshot, drawing(life.options, life.editedPlan))
   const { version, hash } = await keepPlan(life, drawn)
   await life.enter('planned', { planVersion: version, planHash: hash })
 }
@@ -51,9 +50,7 @@ export async function carry(life: Life): Promise<void> {
   if (life.options.validate) {
     life.sourcePass = await startSourcePass(life.cast, load.plan, load.snapshot)
   }
-  const { failures, viewsRefused } = await carryLoad(load)
-  life.failures = failures
-  life.viewsRefused = viewsRefused
+  life.failures = await carryLoad(load)
   if (life.failures.length > 0) throw tablesFailed(life)
   if (life.options.validate) await life.enter('validation_started', {})
   else await life.enter('completed', { verdict: 'not_validated' })

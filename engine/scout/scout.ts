@@ -13,6 +13,12 @@ export function copiesOf(cast: Pick<Cast, 'copies'>, migrationId: string): strin
   return `${cast.copies}/${migrationId}`
 }
 
+interface Taking {
+  readonly signal: AbortSignal
+  /** Told how large the whole is, while it is taken. */
+  readonly onBytes: (total: number) => void
+}
+
 /**
  * Takes a snapshot and writes down where it is, so that a later process finds it. Copies of before, also one whose
  * taker was killed before it wrote it down, are removed first.
@@ -21,13 +27,14 @@ export async function takeSnapshot(
   cast: Cast,
   migrationId: string,
   owner: string,
-  signal: AbortSignal,
+  { signal, onBytes }: Taking,
 ): Promise<Snapshot> {
   const directory = copiesOf(cast, migrationId)
   await rm(directory, { recursive: true, force: true })
   const snapshot = await cast.source.takeSnapshot(directory, {
     signal,
-    onProgress: (done, total) =>
+    onProgress: (done, total) => {
+      onBytes(total)
       cast.progress.report({
         phase: 'snapshot',
         table: null,
@@ -35,23 +42,32 @@ export async function takeSnapshot(
         done,
         total,
         message: null,
-      }),
+      })
+    },
   })
-  await cast.journal.record(migrationId, [
+  // Asked now: when the certificate is written the source may be gone.
+  const source = { identity: await cast.source.identity(), version: await cast.source.version() }
+  await recordScouted(cast.journal, migrationId, owner, { snapshot, source })
+  return snapshot
+}
+
+/** The last one written down is in force. */
+export async function recordScouted(
+  journal: Journal,
+  migrationId: string,
+  owner: string,
+  state: Scouted,
+): Promise<void> {
+  await journal.record(migrationId, [
     {
       kind: 'agent',
       id: crypto.randomUUID(),
       role: 'scout',
       owner,
-      state: {
-        snapshot: snapshot as unknown as Json,
-        // Asked now: when the certificate is written the source may be gone.
-        source: { identity: await cast.source.identity(), version: await cast.source.version() },
-      },
+      state: state as unknown as Json,
       outcome: 'done',
     },
   ])
-  return snapshot
 }
 
 /** What the scout wrote down about the point in time that it took. */

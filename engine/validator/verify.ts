@@ -4,6 +4,7 @@ import type { Snapshot } from '@sensei/core/snapshot'
 import type { Survey } from '@sensei/core/survey'
 import type { Verification } from '@sensei/core/verdict'
 import { withPassingCopy } from '../passing-copies.ts'
+import { besideCheck } from '../scout/checked.ts'
 import { pair } from './pairing.ts'
 import type { QueryToRun } from './queries.ts'
 import { type ValidatorCast, validate } from './validate.ts'
@@ -47,12 +48,14 @@ async function verifyIn(
         total,
         message: null,
       })
-  const snapshot = await cast.source.takeSnapshot(folder, {
+  const taken = await cast.source.takeSnapshot(folder, {
     signal,
     onProgress: (done, total) => tick('snapshot')(null, done, total),
   })
   try {
-    const survey = await surveyOf(cast, snapshot, request, tick('survey'))
+    const { found: survey, snapshot } = await besideCheck(cast.source, taken, signal, (either) =>
+      surveyOf(cast, taken, { ...request, signal: either }, tick('survey')),
+    )
     const found = request.plan === null ? await pairUp(cast, survey, request) : null
     const plan = found?.plan ?? (request.plan as Plan)
     const verification = await validate(cast, plan, snapshot, {
@@ -63,7 +66,7 @@ async function verifyIn(
     })
     return { verification, plan, survey, snapshot }
   } finally {
-    await cast.source.dropSnapshot(snapshot)
+    await cast.source.dropSnapshot(taken)
   }
 }
 

@@ -3,13 +3,13 @@ import { parentPort, workerData } from 'node:worker_threads'
 import { type CheckAnswer, findDamageOf } from './damage.ts'
 import { sqliteCode } from './open.ts'
 
-const { partial } = workerData as { partial: string }
+const { location } = workerData as { location: string }
 
 parentPort?.postMessage(answer())
 
 function answer(): CheckAnswer {
   try {
-    return findDamageOf(partial)
+    return findDamageOf(location)
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error)
     return { message, errcode: sqliteCode(error) }

@@ -1,13 +1,15 @@
 /**
  * The private copy: one file that is the source at one point in time, read by every process of a migration.
  *
- * A transaction with one read is opened on the source before its backup begins. It holds that point in time, so the
- * backup never restarts, however busy the writers are (without it, a backup beside a busy writer never ends). The copy is
- * written under a temporary name, flushed, renamed and flushed again: a file under its final name is complete.
+ * A transaction with one read is opened on the source before it is copied. It holds that point in time: the file itself
+ * can then be copied (file-copy.ts), and a backup never restarts, however busy the writers are (without it, a backup
+ * beside a busy writer never ends). The copy is written under a temporary name, flushed, renamed and flushed again: a
+ * file under its final name is complete. Whether it can be read reliably is asked apart (`checkPrivateCopy`), because
+ * that takes as long as a survey, which can run beside it.
  */
 import { createHash, randomUUID } from 'node:crypto'
 import { once } from 'node:events'
-import { createReadStream, readdirSync, rmSync, statfsSync, statSync } from 'node:fs'
+import { closeSync, createReadStream, readdirSync, rmSync, statfsSync, statSync } from 'node:fs'
 import { chmod, mkdir, open, rename, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { backup, type DatabaseSync } from 'node:sqlite'
@@ -16,6 +18,7 @@ import { SenseiError } from '@sensei/core/errors'
 import type { SnapshotOptions } from '@sensei/core/ports/source'
 import type { Snapshot } from '@sensei/core/snapshot'
 import { type CheckAnswer, type Damage, findDamageOf } from './damage.ts'
+import { copyLocked, identityOf, type LockedFile, openLocked } from './file-copy.ts'
 import { describe, describingErrors, openReadOnly } from './open.ts'
 
 const PREFIX = 'sqlite-'
@@ -48,12 +51,7 @@ export async function takePrivateCopy(
   const partial = join(directory, `${name}.${process.pid}${PARTIAL}`)
   const location = join(directory, `${name}${COMPLETE}`)
   try {
-    await copy(path, partial, options)
-    const [unchecked, sha256] = await Promise.all([
-      refuseDamage(path, partial, options.signal),
-      digest(partial, options.signal),
-      flush(partial),
-    ])
+    const sha256 = await inTurn(() => copy(path, partial, options))
     await rename(partial, location)
     await flush(directory)
     return {
@@ -62,11 +60,45 @@ export async function takePrivateCopy(
       sha256,
       takenAt: new Date().toISOString(),
       location,
-      notes: unchecked,
+      notes: [],
     }
   } catch (error) {
     await removeWithCompanions(partial)
     throw options.signal.aborted ? interrupted(options.signal) : describe(path, error)
+  }
+}
+
+/**
+ * Reads all of it by SQLite's own check. Throws SOURCE_CORRUPT where it cannot be read reliably; returns what could not
+ * be checked: a table whose definition needs functions or collations that only its application has.
+ */
+export async function checkPrivateCopy(
+  { location }: Snapshot,
+  path: string,
+  signal: AbortSignal,
+): Promise<readonly string[]> {
+  const { damage, unchecked } = await findDamage(location, path, signal)
+  if (damage.length === 0) return unchecked
+  throw new SenseiError('SOURCE_CORRUPT', `${path} is damaged: ${damage[0]}`, {
+    details: { path, findings: damage },
+  })
+}
+
+/** A large file on a thread of its own; for a small one that costs more than it saves. */
+async function findDamage(location: string, path: string, signal: AbortSignal): Promise<Damage> {
+  if (statSync(location).size < THREAD_BYTES_MIN) {
+    return describingErrors(path, () => findDamageOf(location))
+  }
+  const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js'
+  const thread = new Worker(new URL(`./check-thread.${extension}`, import.meta.url), {
+    workerData: { location },
+  })
+  try {
+    const [answer] = (await once(thread, 'message', { signal })) as [CheckAnswer]
+    if ('damage' in answer) return answer
+    throw describe(path, Object.assign(new Error(answer.message), { errcode: answer.errcode }))
+  } finally {
+    await thread.terminate()
   }
 }
 
@@ -81,25 +113,53 @@ export async function dropPrivateCopy(snapshot: Snapshot): Promise<void> {
   await removeWithCompanions(snapshot.location)
 }
 
-async function copy(path: string, partial: string, options: SnapshotOptions): Promise<void> {
+/** A copy that ends would take away the lock of one that still runs. */
+let turn: Promise<unknown> = Promise.resolve()
+
+function inTurn<T>(work: () => Promise<T>): Promise<T> {
+  const result = turn.then(work)
+  turn = result.catch(() => undefined)
+  return result
+}
+
+/** Returns the SHA-256 of the copy, which is then on the disk. */
+async function copy(path: string, partial: string, options: SnapshotOptions): Promise<string> {
+  const expected = identityOf(path)
   const source = openReadOnly(path)
+  let file: LockedFile | null = null
   try {
     holdPointInTime(source)
     options.signal.throwIfAborted()
-    const { page_size: pageBytes } = source.prepare('pragma page_size').get() as {
-      page_size: number
+    file = openLocked(source, path, expected)
+    if (file?.stands === true) {
+      const sha256 = await copyLocked(file.descriptor, partial, options)
+      if (sha256 !== null) return sha256
+      await rm(partial)
     }
-    await backup(source, partial, {
-      rate: PAGES_A_STEP,
-      progress: ({ totalPages, remainingPages }) => {
-        // Thrown here it ends the backup.
-        options.signal.throwIfAborted()
-        options.onProgress((totalPages - remainingPages) * pageBytes, totalPages * pageBytes)
-      },
-    })
+    await backUp(source, partial, options)
   } finally {
     source.close()
+    // In this order: see file-copy.ts.
+    if (file !== null) closeSync(file.descriptor)
   }
+  const [sha256] = await Promise.all([digest(partial, options.signal), flush(partial)])
+  return sha256
+}
+
+async function backUp(
+  source: DatabaseSync,
+  partial: string,
+  options: SnapshotOptions,
+): Promise<void> {
+  const { page_size: pageBytes } = source.prepare('pragma page_size').get() as { page_size: number }
+  await backup(source, partial, {
+    rate: PAGES_A_STEP,
+    progress: ({ totalPages, remainingPages }) => {
+      // Thrown here it ends the backup.
+      options.signal.throwIfAborted()
+      options.onProgress((totalPages - remainingPages) * pageBytes, totalPages * pageBytes)
+    },
+  })
   await chmod(partial, 0o600)
   await standAlone(partial)
 }
@@ -116,40 +176,6 @@ async function standAlone(partial: string): Promise<void> {
     await file.write(Uint8Array.of(1, 1), 0, 2, JOURNAL_MODE_OFFSET)
   } finally {
     await file.close()
-  }
-}
-
-/**
- * Refuses a copy that cannot be read reliably. Returns what could not be checked: a table whose definition needs
- * functions or collations that only its application has.
- */
-async function refuseDamage(
-  path: string,
-  partial: string,
-  signal: AbortSignal,
-): Promise<readonly string[]> {
-  const { damage, unchecked } = await checkCopy(path, partial, signal)
-  if (damage.length === 0) return unchecked
-  throw new SenseiError('SOURCE_CORRUPT', `${path} is damaged: ${damage[0]}`, {
-    details: { path, findings: damage },
-  })
-}
-
-/** A large file on a thread of its own, beside the hash of the copy; for a small one that costs more than it saves. */
-async function checkCopy(path: string, partial: string, signal: AbortSignal): Promise<Damage> {
-  if (statSync(partial).size < THREAD_BYTES_MIN) {
-    return describingErrors(path, () => findDamageOf(partial))
-  }
-  const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js'
-  const thread = new Worker(new URL(`./check-thread.${extension}`, import.meta.url), {
-    workerData: { partial },
-  })
-  try {
-    const [answer] = (await once(thread, 'message', { signal })) as [CheckAnswer]
-    if ('damage' in answer) return answer
-    throw Object.assign(new Error(answer.message), { errcode: answer.errcode })
-  } finally {
-    await thread.terminate()
   }
 }
 

@@ -7,7 +7,7 @@ import type { SourceWitness } from '@sensei/core/ports/witness'
 import type { Snapshot } from '@sensei/core/snapshot'
 import { openReadOnly } from './open.ts'
 import { openSqliteReader } from './reader/reader.ts'
-import { dropPrivateCopy, privateCopyLives, takePrivateCopy } from './snapshot.ts'
+import { checkPrivateCopy, dropPrivateCopy, privateCopyLives, takePrivateCopy } from './snapshot.ts'
 import { openSqliteSurveyor } from './survey/surveyor.ts'
 import { parseSqliteUrl, type SqliteAddress } from './url.ts'
 import { openSqliteWitness } from './witness/witness.ts'
@@ -40,6 +40,11 @@ class SqliteSource implements Source {
 
   takeSnapshot(directory: string, options: SnapshotOptions): Promise<Snapshot> {
     return takePrivateCopy(this.#path, directory, options)
+  }
+
+  async checkSnapshot(snapshot: Snapshot, signal: AbortSignal): Promise<readonly string[]> {
+    located(snapshot)
+    return checkPrivateCopy(snapshot, this.#path, signal)
   }
 
   snapshotLives(snapshot: Snapshot): Promise<boolean> {

@@ -69,7 +69,9 @@ const table = (declared: string, ...values: readonly string[]) =>
 
 const refused = async (sql: string) => {
   const source = await openSqliteSource(sql)
-  return source.takeSnapshot(folder.file('copies'), calm)
+  const snapshot = await source.takeSnapshot(folder.file('copies'), calm)
+  await source.checkSnapshot(snapshot, calm.signal)
+  return snapshot
 }
 
 describe('values', () => {

@@ -50,7 +50,8 @@ export const calm = { signal: new AbortController().signal, onProgress: () => un
 
 export async function snapshotOf(folder: Folder, path: string): Promise<Snapshot> {
   const source = await openSqliteSource(`sqlite:${path}`)
-  return source.takeSnapshot(folder.file('copies'), calm)
+  const snapshot = await source.takeSnapshot(folder.file('copies'), calm)
+  return { ...snapshot, notes: await source.checkSnapshot(snapshot, calm.signal) }
 }
 
 export async function surveyOf(
