@@ -79,7 +79,7 @@ export interface Outcome {
   readonly planHash: string | null
   readonly snapshot: Snapshot | null
   readonly tables: readonly TableOutcome[]
-  /** Known to the run that created them; a validation names them too, among the findings about structure. */
+  /** Of the last load; a validation names them too, among the findings about structure. */
   readonly viewsRefused: readonly RefusedView[]
   readonly verification: Verification | null
   /** The signed file, byte for byte. */

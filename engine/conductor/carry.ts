@@ -3,7 +3,7 @@
  * each is complete, then what spans tables. Every step has its ledger row, so any of it may be run again.
  */
 import type { Hands } from '../cast.ts'
-import type { RefusedView, TableFailure } from '../request.ts'
+import type { TableFailure } from '../request.ts'
 import { createTables } from './create.ts'
 import { createViews } from './finish.ts'
 import { finishParts } from './finish-many.ts'
@@ -11,15 +11,11 @@ import { followTables } from './follow.ts'
 import { holdingsOf } from './holdings.ts'
 import { type Failures, interrupted, type Load } from './load.ts'
 import { prepareTables } from './prepare.ts'
+import { keepRefusedViews } from './refused-views.ts'
 import { splitTables } from './split.ts'
 
-export interface Carried {
-  readonly failures: readonly TableFailure[]
-  readonly viewsRefused: readonly RefusedView[]
-}
-
 /** Returns what failed; throws only for what stops every table. */
-export async function carry(load: Load): Promise<Carried> {
+export async function carry(load: Load): Promise<readonly TableFailure[]> {
   await takeBackLeases(load)
   await createTables(load)
   const failures: Failures = new Map()
@@ -27,8 +23,8 @@ export async function carry(load: Load): Promise<Carried> {
   await splitTables(load)
   await loadAndFinish(load, stale, failures)
   await finishParts(load, failures)
-  const viewsRefused = failures.size === 0 ? await createViews(load) : []
-  return { failures: [...failures.values()], viewsRefused }
+  if (failures.size === 0) await keepRefusedViews(load, await createViews(load))
+  return [...failures.values()]
 }
 
 /**

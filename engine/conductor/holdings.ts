@@ -9,8 +9,8 @@ export interface Holding {
   readonly rowsRejected: number
   /** Snapshots that its chunks were read from. */
   readonly snapshots: ReadonlySet<string>
-  /** The snapshot that all of it was last reconciled to. */
-  readonly reconciledTo: string | null
+  /** Snapshots that all of it was reconciled to; one that was replaced never comes back. */
+  readonly reconciledTo: ReadonlySet<string>
 }
 
 export const NOTHING_HELD: Holding = {
@@ -18,7 +18,7 @@ export const NOTHING_HELD: Holding = {
   rowsRead: 0,
   rowsRejected: 0,
   snapshots: new Set(),
-  reconciledTo: null,
+  reconciledTo: new Set(),
 }
 
 /** By target table; tables without chunks are absent. */
@@ -42,7 +42,7 @@ async function readHoldings({ cast, run }: Load, tables?: readonly string[]): Pr
 /** Chunks count what is in; the patches of a reconcile only say which rows were exchanged. */
 function withReceipt(before: Holding, receipt: Receipt): Holding {
   if (receipt.step === reconciledStep(receipt.table as string, receipt.snapshot)) {
-    return { ...before, reconciledTo: receipt.snapshot }
+    return { ...before, reconciledTo: new Set([...before.reconciledTo, receipt.snapshot]) }
   }
   if (!receipt.step.startsWith('chunk ')) return before
   const { snapshots } = before

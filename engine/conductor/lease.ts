@@ -5,6 +5,7 @@
 import { isSenseiError, SenseiError } from '@sensei/core/errors'
 import { LEASE_MS, type LeasedTask, RENEW_MS, type Tasks } from '@sensei/core/ports/tasks'
 import type { Cast } from '../cast.ts'
+import { pause } from '../patience.ts'
 import type { MigrationRequest } from '../request.ts'
 
 type Office = Pick<Cast, 'tasks' | 'crew'>
@@ -19,13 +20,17 @@ const POLL_MS = 250
 /** A dead holder's lease has run out by then; who still holds it is alive. */
 const WAIT_MS = LEASE_MS + 1_000
 
-/** Throws MIGRATION_BUSY, naming the holder, when another process still holds it after a lease's length. */
+/**
+ * Throws MIGRATION_BUSY, naming the holder, when another process still holds it after a lease's length; INTERRUPTED when
+ * the signal aborts before.
+ */
 export async function holdMigration(
   office: Office,
   request: MigrationRequest,
+  signal: AbortSignal,
 ): Promise<HeldMigration> {
   const { tasks } = office
-  const task = await claimWithin(office, request, WAIT_MS)
+  const task = await claimWithin(office, request, { waitMs: WAIT_MS, signal })
   const { promise: lost, reject } = Promise.withResolvers<never>()
   lost.catch(() => undefined)
   const renewal = setInterval(() => {
@@ -46,7 +51,7 @@ export async function holdMigration(
 async function claimWithin(
   office: Office,
   request: MigrationRequest,
-  waitMs: number,
+  { waitMs, signal }: { readonly waitMs: number; readonly signal: AbortSignal },
 ): Promise<LeasedTask> {
   const { tasks } = office
   await ensureTask(tasks, request.migrationId)
@@ -61,7 +66,7 @@ async function claimWithin(
     if (task !== undefined) return task
     if (await takeFromTheDead(office, request.migrationId)) continue
     if (performance.now() > deadline) throw await busy(tasks, request.migrationId)
-    await new Promise((resolve) => setTimeout(resolve, POLL_MS))
+    if (!(await pause(POLL_MS, signal))) throw interrupted(request.migrationId)
   }
 }
 
@@ -93,5 +98,12 @@ async function busy(tasks: Tasks, migrationId: string): Promise<SenseiError> {
     'MIGRATION_BUSY',
     `Migration ${migrationId} is being run by ${holders.join(', ') || 'another process'}. Wait for it, or stop that process and resume.`,
     { details: { holders } },
+  )
+}
+
+function interrupted(migrationId: string): SenseiError {
+  return new SenseiError(
+    'INTERRUPTED',
+    `Stopped while another process held migration ${migrationId}; nothing was done. Go on with: sensei migrate --resume ${migrationId}`,
   )
 }

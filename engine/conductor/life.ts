@@ -6,7 +6,7 @@ import type { MigrationRecord } from '@sensei/core/ports/journal'
 import type { Snapshot } from '@sensei/core/snapshot'
 import type { Cast } from '../cast.ts'
 import type { SourcePass } from '../validator/buckets.ts'
-import type { MigrationOptions, MigrationRequest, RefusedView, TableFailure } from '../request.ts'
+import type { MigrationOptions, MigrationRequest, TableFailure } from '../request.ts'
 import type { PlanInForce } from './plans.ts'
 
 export class Life {
@@ -19,7 +19,6 @@ export class Life {
   snapshot: Snapshot | null = null
   plan: PlanInForce | null = null
   failures: readonly TableFailure[] = []
-  viewsRefused: readonly RefusedView[] = []
   /** The validator's reading of the source, begun beside the copy. */
   sourcePass: SourcePass | null = null
   #record: MigrationRecord

@@ -5,6 +5,7 @@ import type { Plan, TableMapping } from '@sensei/core/plan'
 import type { Journal } from '@sensei/core/ports/journal'
 import type { Verdict, Verification } from '@sensei/core/verdict'
 import type { Life } from './life.ts'
+import { keptRefusedViews } from './refused-views.ts'
 import type { Outcome, TableFailure, TableOutcome } from '../request.ts'
 import { knownSnapshot } from '../scout/scout.ts'
 
@@ -17,18 +18,18 @@ interface Counts {
 }
 
 export function outcomeOf(life: Life, error: SenseiError | null): Promise<Outcome> {
-  return tell(life.cast.journal, life.id, life, error)
+  return tell(life.cast.journal, life.id, life.failures, error)
 }
 
 /** Throws MIGRATION_NOT_FOUND. */
 export function storedOutcome(journal: Journal, migrationId: string): Promise<Outcome> {
-  return tell(journal, migrationId, { failures: [], viewsRefused: [] }, null)
+  return tell(journal, migrationId, [], null)
 }
 
 async function tell(
   journal: Journal,
   id: string,
-  { failures, viewsRefused }: Pick<Life, 'failures' | 'viewsRefused'>,
+  failures: readonly TableFailure[],
   error: SenseiError | null,
 ): Promise<Outcome> {
   const { state } = await journal.get(id)
@@ -48,7 +49,7 @@ async function tell(
       plan === null
         ? []
         : await tablesOf(journal, id, plan.plan, current?.verification ?? null, failures),
-    viewsRefused,
+    viewsRefused: await keptRefusedViews(journal, id),
     verification: current?.verification ?? null,
     certificate: current === null ? null : (certificate?.envelope ?? null),
     error: error === null ? failureOf(last) : { code: error.code, message: error.message },

@@ -68,7 +68,7 @@ function fateOf(
   // A process died between emptying the table and forgetting its tasks, or the target forgot commits.
   if (tally.failed > 0 || held.chunks < tally.done) return 'load again'
   const moved = [...held.snapshots].some((snapshot) => snapshot !== run.snapshot)
-  if (!moved || held.reconciledTo === run.snapshot) return 'go on'
+  if (!moved || held.reconciledTo.has(run.snapshot)) return 'go on'
   const findable = table.key !== null && reader.pickable(table)
   return findable && held.rowsRejected === 0 ? 'reconcile' : 'load again'
 }

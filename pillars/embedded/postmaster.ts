@@ -26,6 +26,8 @@ export const SUPERUSER = 'postgres'
 
 const START_TRIES_MAX = 20
 const STOP_MS_MAX = 120_000
+/** Recovery comes after the file is written, so this is for a process that hangs, on a dead disk for example. */
+const LISTED_MS_MAX = 60_000
 const LOG_BYTES_MAX = 8 * 1024 * 1024
 
 /**
@@ -134,11 +136,20 @@ function launch(folder: DataFolder, binaries: string, data: string, port: number
   return child
 }
 
-/** Waits until the server wrote its file, or left without. */
-async function untilListed(child: ChildProcess, data: string): Promise<Postmaster | null> {
+/** Waits until the server wrote its file, or left without; one that does neither in time is ended. */
+export async function untilListed(
+  child: ChildProcess,
+  data: string,
+  listedMsMax: number = LISTED_MS_MAX,
+): Promise<Postmaster | null> {
+  const deadline = performance.now() + listedMsMax
   while (child.exitCode === null && child.signalCode === null && child.pid !== undefined) {
     const running = findRunning(data)
     if (running?.pid === child.pid) return running
+    if (performance.now() > deadline) {
+      child.kill('SIGKILL')
+      return null
+    }
     await sleep(10)
   }
   return null
@@ -151,7 +162,7 @@ function passes(log: string): boolean {
 
 function notStarted(folder: DataFolder, log: string): SenseiError {
   if (log.includes('No space left on device')) return diskFull(folder)
-  const reason = log.trim().split('\n').slice(-5).join('\n')
+  const reason = log.trim().split('\n').slice(-5).join('\n') || 'nothing; it was waited for in vain'
   const what = /could not bind/.test(log) ? 'found no free port' : 'did not start'
   return new SenseiError(
     'CONTROL_UNREACHABLE',

@@ -168,9 +168,11 @@ describe('one table that fails', () => {
 /** The target refuses one index, once: what a person would mend in between. */
 function refuseSeats(cast: OpenCast): void {
   const { builder } = cast.target
-  const finishTable = builder.finishTable.bind(builder)
-  builder.finishTable = async (run, plan, table, part) => {
-    if (table.source !== 'seat' || part !== 'indexes') return finishTable(run, plan, table, part)
+  const finishTables = builder.finishTables.bind(builder)
+  builder.finishTables = async (run, plan, tables, part) => {
+    const others = tables.filter((table) => table.source !== 'seat')
+    const outcome = await finishTables(run, plan, others, part)
+    if (others.length === tables.length || part !== 'indexes') return outcome
     const refusal = {
       table: 'seat',
       constraint: 'seat_place',
@@ -179,7 +181,7 @@ function refuseSeats(cast: OpenCast): void {
       rows: 1,
       examples: [],
     }
-    return { receipts: [], refused: [refusal] }
+    return { receipts: outcome.receipts, refused: [refusal] }
   }
 }
 

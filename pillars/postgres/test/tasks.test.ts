@@ -171,6 +171,105 @@ describe.each([18, 15] as const)('tasks on PostgreSQL %i', (version) => {
     expect(await claim(id, 9, 'next')).toHaveLength(3)
   })
 
+  test('a task that kills its workers does not use up the attempts of those claimed along with it', async () => {
+    const id = await migrationWith(20)
+    const [deadly] = await claim(id, 1, 'first')
+    await plane.tasks.release(id, 'first')
+    const done = new Set<string>()
+    for (let deaths = 0; deaths < 30; deaths += 1) {
+      const owner = `worker ${deaths}`
+      const held = await claim(id, 8, owner)
+      // It dies over the deadly one, and of the others those before it are done.
+      const at = held.findIndex((task) => task.id === deadly?.id)
+      for (const task of held.slice(0, at < 0 ? held.length : at)) {
+        await plane.tasks.finish(task, null)
+        done.add(task.id)
+      }
+      await runOut(id)
+    }
+    expect(done.size).toBe(19)
+    const { failed, done: counted, failures } = await plane.tasks.outstanding(id)
+    expect([failed, counted, failures[0]?.id]).toEqual([1, 19, deadly?.id])
+    expect(failures[0]?.code).toBe('WORKER_DIED')
+  })
+
+  test('workers killed at any time, task by task, never give a healthy task up', async () => {
+    const id = await migrationWith(40)
+    const seed = 7
+    let random = seed
+    const next = (): number => {
+      random = (random * 1_103_515_245 + 12_345) % 2_147_483_648
+      return random / 2_147_483_648
+    }
+    for (let storm = 0; storm < 400; storm += 1) {
+      const held = await claim(id, 16, `worker ${storm}`)
+      if (held.length === 0) break
+      // Killed somewhere in the middle of what it claimed, three times of four before anything was finished.
+      const finished = next() < 0.75 ? 0 : Math.ceil(next() * held.length)
+      for (const task of held.slice(0, finished)) await plane.tasks.finish(task, null)
+      await plane.tasks.release(id, `worker ${storm}`, next() < 0.5 ? 'stopped' : 'died')
+    }
+    const told = await plane.tasks.outstanding(id)
+    console.info(`seed ${seed}: ${told.failed} given up, ${told.done} done`)
+    // Suspects are claimed alone: a healthy one is given up only when it is hit seven times more, by itself.
+    expect(told.done + told.failed).toBe(40)
+    expect(told.failed).toBeLessThanOrEqual(6)
+  })
+
+  test('what is given back by a worker that was stopped has used up no attempt', async () => {
+    const id = await migrationWith(2, { attemptsMax: 2 })
+    for (let stops = 0; stops < 5; stops += 1) {
+      expect((await claim(id, 2, 'a')).map((task) => task.attempt)).toEqual([1, 1])
+      expect(await plane.tasks.release(id, 'a', 'stopped')).toBe(2)
+    }
+    // Deaths count: this is what the stops above did not.
+    await claim(id, 2, 'a')
+    expect(await plane.tasks.release(id, 'a')).toBe(2)
+    expect((await claim(id, 2, 'a')).map((task) => task.attempt)).toEqual([2, 2])
+  })
+
+  test('many tasks are finished at once with their receipts, and one whose lease is lost is passed over', async () => {
+    const id = await migrationWith(4)
+    const held = await claim(id, 4, 'slow')
+    await runOut(id)
+    const [taken] = await claim(id, 1, 'other')
+    const done = held.map((lease, at) => ({
+      lease,
+      receipt: {
+        migrationId: id,
+        table: 't',
+        step: `chunk ${at} of t`,
+        kind: 'chunk' as const,
+        rowsRead: 1,
+        rowsWritten: 1,
+        rowsRejected: 0,
+        snapshot: 's',
+        epoch: 1,
+      },
+    }))
+    const mine = held.slice(1).map((task) => task.id)
+    expect(await plane.tasks.finishAll(done)).toEqual(new Set(mine))
+    // Again, as after a lost reply: the same answer, and nothing twice.
+    expect(await plane.tasks.finishAll(done)).toEqual(new Set(mine))
+    const receipts = await plane.journal.entries(id, 'receipt')
+    expect(receipts.map(({ receipt }) => receipt.step)).toEqual([
+      'chunk 1 of t',
+      'chunk 2 of t',
+      'chunk 3 of t',
+    ])
+    expect(await plane.tasks.outstanding(id)).toMatchObject({ done: 3, leased: 1 })
+    expect(taken?.id).toBe(held[0]?.id)
+  })
+
+  test('tallies can be asked of some targets only', async () => {
+    const id = await migrationWith(5)
+    const tallies = await plane.tasks.byTarget(id, 'chunk', ['t0', 't2', 'none'])
+    expect(tallies.map(({ target, waiting }) => [target, waiting])).toEqual([
+      ['t0', 2],
+      ['t2', 1],
+    ])
+  })
+
   test('discard forgets the tasks of the named targets, done or not', async () => {
     const id = await migrationWith(6)
     const [task] = await claim(id, 1)
