@@ -16,7 +16,17 @@ import { kernels, moduleText, root } from './kernels/files.ts'
 
 const INSTALL_MS_MAX = 10 * 60_000
 /** No garbage collector and no runtime: a kernel lays out its memory itself. */
-const FLAGS = ['-O3', '--converge', '--noAssert', '--runtime', 'stub', '--use', 'abort=']
+const FLAGS = [
+  '-O3',
+  '--converge',
+  '--noAssert',
+  '--runtime',
+  'stub',
+  '--use',
+  'abort=',
+  '--enable',
+  'simd',
+]
 
 const { values } = parseArgs({ options: { check: { type: 'boolean', default: false } } })
 process.exitCode = main(values.check)

@@ -11,6 +11,10 @@ const MAGIC = 'SQLite format 3\0'
 const UTF8 = 1
 const ROLLBACK_JOURNAL = 1
 
+/** The smallest page that SQLite knows, and what an extension must leave of it. */
+const PAGE_BYTES_MIN = 512
+const USABLE_BYTES_MIN = 480
+
 /** A jump reads this much; each page after it that comes in order doubles what is read ahead. */
 const WINDOW_BYTES_MIN = 16 * 1024
 const WINDOW_BYTES_MAX = 256 * 1024
@@ -27,8 +31,7 @@ export class PageFile {
   private constructor(path: string, descriptor: number, header: Buffer) {
     this.#path = path
     this.#descriptor = descriptor
-    const size = header.readUInt16BE(16)
-    this.pageBytes = size === 1 ? 65_536 : size
+    this.pageBytes = pageBytesOf(header)
     this.usableBytes = this.pageBytes - header[20]!
     this.pages = Math.floor(fstatSync(descriptor).size / this.pageBytes)
   }
@@ -44,7 +47,9 @@ export class PageFile {
       header.toString('latin1', 0, 16) === MAGIC &&
       header[18] === ROLLBACK_JOURNAL &&
       header[19] === ROLLBACK_JOURNAL &&
-      header.readUInt32BE(56) === UTF8
+      header.readUInt32BE(56) === UTF8 &&
+      isPageSize(pageBytesOf(header)) &&
+      pageBytesOf(header) - header[20]! >= USABLE_BYTES_MIN
     if (plain) return new PageFile(path, descriptor, header)
     closeSync(descriptor)
     return null
@@ -65,6 +70,19 @@ export class PageFile {
   }
 }
 
+function pageBytesOf(header: Buffer): number {
+  const size = header.readUInt16BE(16)
+  return size === 1 ? 65_536 : size
+}
+
+function isPageSize(bytes: number): boolean {
+  return bytes >= PAGE_BYTES_MIN && (bytes & (bytes - 1)) === 0
+}
+
+/** What a window needs: its pages, and room for a varint or two that a damaged page lets begin at its end. */
+const SLACK_BYTES = 64
+export const WINDOW_BYTES = WINDOW_BYTES_MAX + SLACK_BYTES
+
 /** A window that moves over the pages, reading ahead while they come in order. */
 export class PageWindow {
   /** Holds the page that was asked for last, from `at`. */
@@ -75,9 +93,9 @@ export class PageWindow {
   #count = 0
   #ahead: number
 
-  constructor(file: PageFile) {
+  constructor(file: PageFile, bytes: Buffer = Buffer.alloc(WINDOW_BYTES)) {
     this.#file = file
-    this.bytes = Buffer.allocUnsafeSlow(Math.max(WINDOW_BYTES_MAX, file.pageBytes))
+    this.bytes = bytes
     this.#ahead = WINDOW_BYTES_MIN
   }
 
@@ -93,7 +111,7 @@ export class PageWindow {
     const { pageBytes, pages } = this.#file
     if (page < 1 || page > pages) throw this.#file.damaged(`it has no page ${page}`)
     const inOrder = page >= this.#first && page < this.#first + this.#count + 2
-    this.#ahead = inOrder ? Math.min(this.#ahead * 2, this.bytes.length) : WINDOW_BYTES_MIN
+    this.#ahead = inOrder ? Math.min(this.#ahead * 2, WINDOW_BYTES_MAX) : WINDOW_BYTES_MIN
     const wanted = Math.max(pageBytes, Math.floor(this.#ahead / pageBytes) * pageBytes)
     const read = this.#file.read(this.bytes, wanted, page)
     this.#first = page

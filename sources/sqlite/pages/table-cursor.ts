@@ -5,22 +5,31 @@
  *   leaf page      type 13, … cells: varint payload bytes, varint rowid, payload, int32 first overflow page if it spills
  *   overflow page  int32 next page, then payload
  *   payload        the record: varint header bytes, one varint for each column (its serial type), then the values
+ *
+ * Whatever the file holds, a walk ends: with its rows, or with SOURCE_CORRUPT. It enters no more pages than there are,
+ * rowids ascend, and no number in a page is believed before it is known to stay within that page, or its row.
  */
 import { type PageFile, PageWindow } from './page-file.ts'
+import { type Rowid, SERIAL, sizeOf, toRowid, varint, varintEnd } from './record.ts'
 
 const INTERIOR = 5
 const LEAF = 13
-const DEPTH_MAX = 40
+const INTERIOR_HEADER_BYTES = 12
+const LEAF_HEADER_BYTES = 8
+/** The least that a cell takes: a child's number, or the sizes of an empty row. */
+const CELL_BYTES_MIN = 4
+
+/** SQLite itself holds no row that is larger. */
+const PAYLOAD_BYTES_MAX = 0x7fff_ffff
 
 /** A row of at most this size is put together in memory when it spills; of a larger one only what is asked for. */
 const ASSEMBLED_BYTES_MAX = 64 * 1024
 
 export interface CursorOptions {
   readonly assembledBytesMax?: number
+  /** Where the pages are read to; `windowBytes` of them. */
+  readonly window?: Buffer
 }
-
-/** Exact: a bigint beyond 2^53. */
-export type Rowid = number | bigint
 
 export interface RowidBounds {
   readonly after: Rowid | null
@@ -47,6 +56,12 @@ export class TableCursor {
   /** How many values the record has: fewer than columns when some were added later. */
   values = 0
 
+  /** The cell that comes next, and how many the leaf page has. */
+  cell = 0
+  cells = 0
+  /** The row before, once there is one: the next one has a greater rowid. */
+  last: Rowid | null = null
+
   readonly #file: PageFile
   readonly #tree: PageWindow
   readonly #overflow: PageWindow
@@ -55,8 +70,7 @@ export class TableCursor {
   #through: Rowid | null = null
   #levels: Level[] = []
   #page = 0
-  #cell = 0
-  #cells = 0
+  #visited = 0
   #assembled = Buffer.allocUnsafeSlow(0)
   #local = 0
   #localAt = 0
@@ -65,7 +79,7 @@ export class TableCursor {
   constructor(file: PageFile, root: number, columns: number, options: CursorOptions = {}) {
     this.#file = file
     this.#assembledBytesMax = options.assembledBytesMax ?? ASSEMBLED_BYTES_MAX
-    this.#tree = new PageWindow(file)
+    this.#tree = new PageWindow(file, options.window)
     this.#overflow = new PageWindow(file)
     this.#root = root
     this.bytes = this.#tree.bytes
@@ -73,32 +87,58 @@ export class TableCursor {
     this.places = new Int32Array(columns)
   }
 
+  /** Where the leaf page begins in the window, and how far from there its header is. */
+  get pageAt(): number {
+    return this.#tree.at
+  }
+
+  get headerAt(): number {
+    return this.#page === 1 ? 100 : 0
+  }
+
   /** Stands before the first row of the range. */
   seek({ after, through }: RowidBounds): void {
     this.#through = through
     this.#levels = []
-    this.#cell = 0
-    this.#cells = 0
+    this.#visited = 0
+    this.cell = 0
+    this.cells = 0
+    this.last = after
     this.#descend(this.#root, after)
     if (after === null) return
-    while (this.#cell < this.#cells && this.#rowidOf(this.#cell) <= after) this.#cell += 1
+    while (this.cell < this.cells && this.#rowidOf(this.cell) <= after) this.cell += 1
+  }
+
+  /** Goes to the leaf page that has the next row; false when there is none. */
+  leaf(): boolean {
+    while (this.cell >= this.cells) if (!this.#nextLeaf()) return false
+    this.#tree.seek(this.#page)
+    return true
+  }
+
+  /** There is nothing more in the range. */
+  end(): void {
+    this.cells = 0
+    this.#levels = []
   }
 
   /** Goes to the next row; false when there is none in the range. */
   next(): boolean {
-    while (this.#cell >= this.#cells) if (!this.#nextLeaf()) return false
-    this.#tree.seek(this.#page)
-    const start = this.#cellAt(this.#cell)
+    if (!this.leaf()) return false
+    const start = this.#cellAt(this.cell, LEAF_HEADER_BYTES)
     const { bytes } = this.#tree
     const payload = varint(bytes, start)
-    const rowid = varint(bytes, varintEnd)
-    this.rowid = toRowid(rowid)
-    if (this.#through !== null && this.rowid > this.#through) {
-      this.#cells = 0
-      this.#levels = []
+    const rowid = toRowid(varint(bytes, varintEnd))
+    if (this.last !== null && rowid <= this.last) {
+      throw this.#file.damaged(`the rows of page ${this.#page} are not in their order`)
+    }
+    this.rowid = rowid
+    if (this.#through !== null && rowid > this.#through) {
+      this.end()
       return false
     }
-    this.#cell += 1
+    this.last = rowid
+    this.cell += 1
     this.payloadBytes = Number(payload)
     this.#locate(varintEnd)
     this.#readHeader()
@@ -131,22 +171,26 @@ export class TableCursor {
 
   #descend(root: number, after: Rowid | null): void {
     for (let page = root; ; ) {
-      if (this.#levels.length > DEPTH_MAX) throw this.#file.damaged('a table whose tree has no end')
-      const start = this.#tree.seek(page)
-      const { bytes } = this.#tree
-      const header = page === 1 ? start + 100 : start
+      this.#visited += 1
+      if (this.#visited > this.#file.pages) {
+        throw this.#file.damaged('a table whose tree has no end')
+      }
+      this.#tree.seek(page)
+      this.#page = page
+      const { bytes, at: start } = this.#tree
+      const header = start + this.headerAt
       const cells = bytes.readUInt16BE(header + 3)
       if (bytes[header] === LEAF) {
-        this.#page = page
-        this.#cell = 0
-        this.#cells = cells
+        this.cell = 0
+        this.cells = cells
         return
       }
       if (bytes[header] !== INTERIOR) throw this.#file.damaged(`page ${page} is no page of a table`)
+      this.cells = cells
       const children: number[] = []
       let first = 0
       for (let cell = 0; cell < cells; cell += 1) {
-        const at = start + bytes.readUInt16BE(header + 12 + cell * 2)
+        const at = this.#cellAt(cell, INTERIOR_HEADER_BYTES)
         children.push(bytes.readUInt32BE(at))
         if (after !== null && toRowid(varint(bytes, at + 4)) <= after) first = cell + 1
       }
@@ -170,16 +214,23 @@ export class TableCursor {
     }
   }
 
-  #cellAt(cell: number): number {
+  /** Cells lie behind the pointers to them. */
+  #cellAt(cell: number, headerBytes: number): number {
     const { bytes, at } = this.#tree
-    const pointer = (this.#page === 1 ? at + 108 : at + 8) + cell * 2
-    return at + ((bytes[pointer]! << 8) | bytes[pointer + 1]!)
+    const pointers = this.headerAt + headerBytes
+    const end = pointers + this.cells * 2
+    const pointer = at + pointers + cell * 2
+    const offset = (bytes[pointer]! << 8) | bytes[pointer + 1]!
+    if (offset < end || offset + CELL_BYTES_MIN > this.#file.usableBytes) {
+      throw this.#file.damaged(`a cell of page ${this.#page} lies outside of it`)
+    }
+    return at + offset
   }
 
   #rowidOf(cell: number): Rowid {
     this.#tree.seek(this.#page)
     const { bytes } = this.#tree
-    varint(bytes, this.#cellAt(cell))
+    varint(bytes, this.#cellAt(cell, LEAF_HEADER_BYTES))
     return toRowid(varint(bytes, varintEnd))
   }
 
@@ -187,16 +238,22 @@ export class TableCursor {
   #locate(start: number): void {
     const { usableBytes } = this.#file
     const size = this.payloadBytes
+    const room = this.#tree.at + usableBytes - start
     this.#localAt = start
     this.partial = false
     if (size <= usableBytes - 35) {
+      if (size > room) throw this.#leaves()
       this.bytes = this.#tree.bytes
       this.record = start
       return
     }
+    if (size > PAYLOAD_BYTES_MAX || size > this.#file.pages * usableBytes) {
+      throw this.#file.damaged(`a row of page ${this.#page} is larger than the file`)
+    }
     const least = Math.floor(((usableBytes - 12) * 32) / 255) - 23
     const filled = least + ((size - least) % (usableBytes - 4))
     this.#local = filled <= usableBytes - 35 ? filled : least
+    if (this.#local + 4 > room) throw this.#leaves()
     this.#firstOverflow = this.#tree.bytes.readUInt32BE(start + this.#local)
     if (size > this.#assembledBytesMax && varint(this.#tree.bytes, start) <= this.#local) {
       this.bytes = this.#tree.bytes
@@ -204,20 +261,26 @@ export class TableCursor {
       this.partial = true
       return
     }
-    if (size > this.#assembled.length) this.#assembled = Buffer.allocUnsafeSlow(size)
+    // Nine bytes more, so that a varint at the end can be read before it is known to be too long.
+    if (size + 9 > this.#assembled.length) this.#assembled = Buffer.alloc(size + 9)
     this.copy(0, size, this.#assembled, 0)
     this.bytes = this.#assembled
     this.record = 0
   }
 
+  #leaves(): unknown {
+    return this.#file.damaged(`a row of page ${this.#page} goes beyond it`)
+  }
+
   #readHeader(): void {
-    const { bytes, record, types, places } = this
+    const { bytes, record, types, places, payloadBytes } = this
     const headerBytes = Number(varint(bytes, record))
     const end = record + headerBytes
     let at = varintEnd
     let place = headerBytes
     let values = 0
-    while (at < end && values < types.length) {
+    let usual = place <= payloadBytes && at <= end
+    while (usual && at < end && values < types.length) {
       let type = bytes[at]!
       if (type < 0x80) at += 1
       else {
@@ -226,76 +289,12 @@ export class TableCursor {
       }
       types[values] = type
       places[values] = place
-      place += type < 12 ? SIZES[type]! : (type - 12) >> 1
+      usual = type <= PAYLOAD_BYTES_MAX && type !== SERIAL.none && type !== SERIAL.reserved
+      place += usual ? sizeOf(type) : 0
+      usual &&= place <= payloadBytes && at <= end
       values += 1
     }
-    if (place > this.payloadBytes) throw this.#file.damaged('a record that is longer than its row')
+    if (!usual) throw this.#file.damaged(`a row of page ${this.#page} is no record`)
     this.values = values
   }
-}
-
-/** Bytes of the values with the serial types 0 to 11; from 12 on (type - 12) / 2, a blob if even, a text if odd. */
-const SIZES = [0, 1, 2, 3, 4, 6, 8, 8, 0, 0, 0, 0] as const
-
-export const SERIAL = { null: 0, int64: 6, real: 7, zero: 8, one: 9, blob: 12, text: 13 } as const
-
-export function sizeOf(type: number): number {
-  return type < 12 ? SIZES[type]! : (type - 12) >> 1
-}
-
-/** An integer of the serial types 1 to 6, 8 and 9; a bigint where a double might not hold it. */
-export function integerAt(bytes: Buffer, at: number, type: number): Rowid {
-  switch (type) {
-    case 1:
-      return (bytes[at]! << 24) >> 24
-    case 2:
-      return (((bytes[at]! << 8) | bytes[at + 1]!) << 16) >> 16
-    case 3:
-      return (((bytes[at]! << 16) | (bytes[at + 1]! << 8) | bytes[at + 2]!) << 8) >> 8
-    case 4:
-      return (bytes[at]! << 24) | (bytes[at + 1]! << 16) | (bytes[at + 2]! << 8) | bytes[at + 3]!
-    case 5:
-      return bytes.readIntBE(at, 6)
-    case SERIAL.int64:
-      return toRowid(bytes.readBigInt64BE(at))
-    default:
-      return type - SERIAL.zero
-  }
-}
-
-/** The varint read last ends here. */
-let varintEnd = 0
-
-/** Seven bits a byte, the high bit says that another follows; the ninth byte has eight. */
-function varint(bytes: Buffer, start: number): Rowid {
-  let byte = bytes[start]!
-  if (byte < 0x80) {
-    varintEnd = start + 1
-    return byte
-  }
-  let value = byte & 0x7f
-  for (let at = start + 1; at < start + 7; at += 1) {
-    byte = bytes[at]!
-    value = value * 128 + (byte & 0x7f)
-    if (byte < 0x80) {
-      varintEnd = at + 1
-      return value
-    }
-  }
-  byte = bytes[start + 7]!
-  if (byte < 0x80) {
-    varintEnd = start + 8
-    return (BigInt(value) << 7n) | BigInt(byte)
-  }
-  varintEnd = start + 9
-  return BigInt.asIntN(
-    64,
-    (((BigInt(value) << 7n) | BigInt(byte & 0x7f)) << 8n) | BigInt(bytes[start + 8]!),
-  )
-}
-
-function toRowid(value: Rowid): Rowid {
-  if (typeof value === 'number') return value
-  const plain = Number(value)
-  return Number.isSafeInteger(plain) ? plain : value
 }

@@ -117,7 +117,7 @@ const TYPE_NAMES: Readonly<Record<string, string>> = {
 }
 
 /** `numeric(10,2)` -> `numeric`; one name for each type. */
-function baseType(type: string): string {
+export function baseType(type: string): string {
   const bare = type
     .toLowerCase()
     .replace(/\s*\([^)]*\)/, '')
@@ -127,7 +127,7 @@ function baseType(type: string): string {
 }
 
 /** The numbers in the brackets: [10, 2] of `numeric(10,2)`. */
-function modifiers(type: string): readonly number[] {
+export function modifiers(type: string): readonly number[] {
   const inside = /\(([^)]*)\)/.exec(type)?.[1]
   return inside === undefined ? [] : inside.split(',').map(Number)
 }
@@ -361,7 +361,7 @@ type WriteText = (
 ) => string | null
 
 /** Names of types that are no text; any other unknown name is an enum, which travels as its label. */
-const NOT_TEXT = new Set(
+export const NOT_TEXT: ReadonlySet<string> = new Set(
   'smallint,integer,bigint,numeric,real,double precision,boolean,bytea,date,timestamp,timestamptz,time,json,jsonb,uuid'.split(
     ',',
   ),

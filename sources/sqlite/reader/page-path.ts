@@ -6,7 +6,8 @@
 import { isUtf8 } from 'node:buffer'
 import type { UnfitRow } from '@sensei/core/ports/source'
 import { ROWID, type StoredColumn, type TableLayout } from '../pages/layout.ts'
-import { integerAt, type Rowid, SERIAL, sizeOf, type TableCursor } from '../pages/table-cursor.ts'
+import { integerAt, type Rowid, SERIAL, sizeOf } from '../pages/record.ts'
+import type { TableCursor } from '../pages/table-cursor.ts'
 import { type Convert, directForm } from './convert.ts'
 import { writeScaled } from './decimals.ts'
 import type { ReadableColumn, ReadableTable } from './table.ts'
@@ -15,12 +16,17 @@ import type { TupleWriter } from './tuple-writer.ts'
 /** The row needs the exact path; the writer is as it was. */
 export const HOSTILE = Symbol('hostile')
 
-/** Appends the cursor's row: null when it is in, or why it cannot be, and then the writer is as it was. */
-export type WritePageRow = (
-  cursor: TableCursor,
-  writer: TupleWriter,
-  ordinal: number,
-) => UnfitRow | typeof HOSTILE | null
+export interface PageRowWriter {
+  /** Appends the cursor's row: null when it is in, or why it cannot be, and then the writer is as it was. */
+  row(cursor: TableCursor, writer: TupleWriter, ordinal: number): UnfitRow | typeof HOSTILE | null
+  /** Appends one value of it; where it cannot be, the writer is left anywhere in the row. */
+  value(
+    cursor: TableCursor,
+    writer: TupleWriter,
+    ordinal: number,
+    column: number,
+  ): UnfitRow | typeof HOSTILE | null
+}
 
 /** Writes one cell: null when it is in, or why it does not fit. */
 type WriteCell = (cell: Cell, writer: TupleWriter) => string | typeof HOSTILE | null
@@ -36,7 +42,7 @@ interface Cell {
 
 const cell: Cell = { type: 0, bytes: Buffer.alloc(0), at: 0, rowid: null }
 
-export function pageRowWriter(table: ReadableTable, layout: TableLayout): WritePageRow {
+export function pageRowWriter(table: ReadableTable, layout: TableLayout): PageRowWriter {
   const columns = table.columns.map((column, index) => ({
     ...layout.columns[index]!,
     target: column.mapping.target,
@@ -44,23 +50,28 @@ export function pageRowWriter(table: ReadableTable, layout: TableLayout): WriteP
     write: cellWriter(column, layout.columns[index]!),
     raw: RAW[directForm(column.mapping).kind] ?? null,
   }))
-  return (cursor, writer, ordinal) => {
+  const value: PageRowWriter['value'] = (cursor, writer, ordinal, index) => {
+    const column = columns[index]!
+    const before = writer.at
+    const result = writeValue(cursor, column, writer)
+    if (result === null || result === HOSTILE) return result
+    if (!column.nullWhereUnfit) return { ordinal, column: column.target, reason: result }
+    writer.at = before
+    writer.null()
+    return null
+  }
+  const row: PageRowWriter['row'] = (cursor, writer, ordinal) => {
     const start = writer.at
     writer.startTuple(columns.length)
-    for (const column of columns) {
-      const before = writer.at
-      const result = writeValue(cursor, column, writer)
+    for (let index = 0; index < columns.length; index += 1) {
+      const result = value(cursor, writer, ordinal, index)
       if (result === null) continue
-      if (result !== HOSTILE && column.nullWhereUnfit) {
-        writer.at = before
-        writer.null()
-        continue
-      }
       writer.at = start
-      return result === HOSTILE ? HOSTILE : { ordinal, column: column.target, reason: result }
+      return result
     }
     return null
   }
+  return { row, value }
 }
 
 interface PageColumn extends StoredColumn {

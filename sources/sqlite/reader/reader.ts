@@ -18,9 +18,12 @@ import { classLetters } from '../cells.ts'
 import { describe, openReadOnly, sqliteCode } from '../open.ts'
 import { layoutOf, type TableLayout } from '../pages/layout.ts'
 import { PageFile } from '../pages/page-file.ts'
-import { type Rowid, TableCursor } from '../pages/table-cursor.ts'
+import type { Rowid } from '../pages/record.ts'
+import { type RowKernel, returnKernel, takeKernel } from '../pages/row-kernel.ts'
+import { TableCursor } from '../pages/table-cursor.ts'
 import { exactColumns, type TextEncodingOfFile, writeRow } from './exact-path.ts'
 import { rowSql, transcode } from './fast-path.ts'
+import { kernelColumns } from './kernel-columns.ts'
 import {
   condition,
   encodeKeys,
@@ -31,7 +34,8 @@ import {
   rowidBound,
 } from './key-space.ts'
 import { countedParts, liesClose, type RowidBounds, soughtParts } from './parts.ts'
-import { HOSTILE, pageRowWriter, type WritePageRow } from './page-path.ts'
+import { outBytes, PageBatch } from './page-batch.ts'
+import { pageRowWriter } from './page-path.ts'
 import { isPickable, pickQuery } from './pick.ts'
 import { type ReadableTable, readableTable } from './table.ts'
 import { TupleWriter } from './tuple-writer.ts'
@@ -39,6 +43,7 @@ import { TupleWriter } from './tuple-writer.ts'
 /** A batch is about this large; one row that is larger makes a batch of its own. */
 const BATCH_BYTES = 512 * 1024
 const BATCH_ROWS_MAX = 4_096
+const BATCH = { bytes: BATCH_BYTES, rows: BATCH_ROWS_MAX } as const
 
 /** The fast path holds a batch twice; this bounds it for tables with a few very long rows. */
 const FAST_BYTES_MAX = 16 * 1024 * 1024
@@ -197,60 +202,44 @@ class SqliteReader implements SourceReader {
     layout: TableLayout,
     range: KeyRange,
   ): AsyncGenerator<CopyBatch> {
-    const write = pageRowWriter(table, layout)
-    const cursor = new TableCursor(this.#pages!, layout.root, layout.values)
-    const through = rowidBound(range.through)
-    const state = { writer: new TupleWriter(BATCH_BYTES * 2), ordinal: 0 }
-    cursor.seek({ after: rowidBound(range.after), through })
-    for (let more = true; more; ) {
-      const hostile = yield* this.#pageBatches(cursor, write, state)
-      more = hostile !== null
-      if (hostile === null) break
-      // Hostile rows keep company: the next ones are read the exact way as well.
-      const last = BigInt.asIntN(64, BigInt(hostile) + HOSTILE_SPAN)
-      const end = last > hostile && (through === null || last < through) ? last : through
-      const before = BigInt(hostile) - 1n
-      const after = BigInt.asIntN(64, before) === before ? rowidKey(before) : null
-      const part = { after, through: end === null ? null : rowidKey(end) }
-      for await (const batch of this.#exact(table, part, { first: state.ordinal })) {
-        state.ordinal += batch.rows + batch.unfit.length
-        yield batch
-      }
-      if (end === null) return
-      cursor.seek({ after: end, through })
+    const kernel = takeKernel()
+    try {
+      yield* this.#pageBatches(table, layout, range, kernel)
+    } finally {
+      returnKernel(kernel)
     }
   }
 
-  /** Until the end of the range (null), or until a row that the pages' path does not take: its rowid. */
   async *#pageBatches(
-    cursor: TableCursor,
-    write: WritePageRow,
-    state: { writer: TupleWriter; ordinal: number },
-  ): AsyncGenerator<CopyBatch, Rowid | null> {
-    let rows = 0
-    let unfit: UnfitRow[] = []
-    let hostile: Rowid | null = null
-    while (hostile === null && cursor.next()) {
-      const { writer } = state
-      const result = write(cursor, writer, state.ordinal)
-      if (result === HOSTILE) {
-        hostile = cursor.rowid
-        continue
+    table: ReadableTable,
+    layout: TableLayout,
+    range: KeyRange,
+    kernel: RowKernel,
+  ): AsyncGenerator<CopyBatch> {
+    const file = this.#pages!
+    const through = rowidBound(range.through)
+    const columns = kernelColumns(table, layout)
+    const bytes = outBytes(BATCH, columns.length, file.pageBytes)
+    kernel.prepare(file, { columns, values: layout.values, outBytes: bytes, through })
+    const { window } = kernel
+    const cursor = new TableCursor(file, layout.root, layout.values, { window })
+    const batch = new PageBatch(cursor, kernel, pageRowWriter(table, layout), BATCH)
+    cursor.seek({ after: rowidBound(range.after), through })
+    let ordinal = 0
+    for (let more = true; more; ) {
+      more = batch.fill(ordinal)
+      const { rows, unfit, hostile } = batch
+      ordinal += rows + unfit.length
+      if (rows > 0 || unfit.length > 0) yield { bytes: batch.bytes, rows, unfit }
+      if (hostile === null) continue
+      const part = hostilePart(hostile, through)
+      for await (const exact of this.#exact(table, part, { first: ordinal })) {
+        ordinal += exact.rows + exact.unfit.length
+        yield exact
       }
-      state.ordinal += 1
-      if (result === null) rows += 1
-      else unfit.push(result)
-      if (writer.at < BATCH_BYTES && rows + unfit.length < BATCH_ROWS_MAX) continue
-      yield { bytes: writer.written(), rows, unfit }
-      // What a huge row needed is given back.
-      if (writer.bytes.length > BATCH_BYTES * 4) state.writer = new TupleWriter(BATCH_BYTES * 2)
-      state.writer.at = 0
-      rows = 0
-      unfit = []
+      more = part.through !== null
+      if (more) cursor.seek({ after: rowidBound(part.through), through })
     }
-    if (rows > 0 || unfit.length > 0) yield { bytes: state.writer.written(), rows, unfit }
-    state.writer.at = 0
-    return hostile
   }
 
   /** How many rows the fast path takes at once, or null where only the exact path is right. */
@@ -403,6 +392,15 @@ function* evenChunks(bounds: readonly bigint[], rowsMax: number, rows: number): 
     const rowsEstimated = Math.max(0, Math.min(rowsMax, rows - place * rowsMax))
     yield { number: place + 1, range: { after, through }, rowsEstimated }
   }
+}
+
+/** Hostile rows keep company: the next ones are read the exact way as well. */
+function hostilePart(hostile: Rowid, through: Rowid | null): KeyRange {
+  const last = BigInt.asIntN(64, BigInt(hostile) + HOSTILE_SPAN)
+  const end = last > hostile && (through === null || last < through) ? last : through
+  const before = BigInt(hostile) - 1n
+  const after = BigInt.asIntN(64, before) === before ? rowidKey(before) : null
+  return { after, through: end === null ? null : rowidKey(end) }
 }
 
 function rowidKey(rowid: Rowid): KeyRange['after'] {

@@ -13,14 +13,26 @@ export class TupleWriter {
   bytes: Uint8Array<ArrayBuffer>
   at = 0
 
-  constructor(capacity: number) {
-    this.bytes = new Uint8Array(capacity)
+  /** Bytes that are not its own, until they are too few. */
+  #lent: boolean
+
+  /** Of so many bytes, or over those of somebody else. */
+  constructor(room: number | Uint8Array<ArrayBuffer>) {
+    this.#lent = typeof room !== 'number'
+    this.bytes = typeof room === 'number' ? new Uint8Array(room) : room
   }
 
   /** Guarantees that `more` bytes fit. */
   reserve(more: number): void {
     if (this.at + more <= this.bytes.length) return
     const size = Math.max(this.at + more, Math.min(this.bytes.length * 2, GROWTH_MAX))
+    if (this.#lent) {
+      const larger = new Uint8Array(size)
+      larger.set(this.written())
+      this.bytes = larger
+      this.#lent = false
+      return
+    }
     // Moves the bytes and frees the old buffer at once.
     this.bytes = new Uint8Array(this.bytes.buffer.transfer(size))
   }

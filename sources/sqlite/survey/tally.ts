@@ -112,6 +112,10 @@ function example(tally: Tally, problem: Problem): void {
   if (known.length < EXAMPLES_MAX) known.push({ range: here.range, ordinal: here.ordinal })
 }
 
+export function enoughExamples(tally: Tally, problem: Problem): boolean {
+  return (tally.examples[problem]?.length ?? 0) >= EXAMPLES_MAX
+}
+
 const ZERO = 48
 const MINUS = 45
 const LETTER_T = 84

@@ -5,7 +5,8 @@ import { afterAll, describe, expect, it } from 'vitest'
 import { openReadOnly } from '../../open.ts'
 import { layoutOf, ROWID, type TableLayout } from '../../pages/layout.ts'
 import { PageFile } from '../../pages/page-file.ts'
-import { integerAt, type Rowid, SERIAL, sizeOf, TableCursor } from '../../pages/table-cursor.ts'
+import { integerAt, type Rowid, SERIAL, sizeOf } from '../../pages/record.ts'
+import { TableCursor } from '../../pages/table-cursor.ts'
 import { makeDatabase, temporaryFolder } from '../support.ts'
 
 const folder = temporaryFolder()
