@@ -37,24 +37,30 @@ export async function aggregateTable(
 
 function expression({ column, name }: WantedAggregate, catalogue: CatalogueTable): string {
   if (column === null) return 'count(*)'
-  const cell = quoteIdent(catalogued(catalogue, column.target).name)
+  const { name: named, baseName } = catalogued(catalogue, column.target)
+  const cell = quoteIdent(named)
   switch (name) {
+    case 'rows':
+      return 'count(*)'
     case 'not null':
       return `count(${cell})`
     case 'true':
-      return `count(*) filter (where ${cell}::text = 'true')`
+      return `count(*) filter (where ${baseName === 'bool' ? cell : `${cell}::text = 'true'`})`
     case 'bytes':
-      return `sum(octet_length(${cell}${bytesOf(catalogued(catalogue, column.target).baseName)}))`
+      return `sum(octet_length(${cell}${BYTES_COUNTED.includes(baseName) ? '' : '::text'}))`
     case 'sum':
+      // The sum of int8 is a numeric, which has room for it; that of smaller types is an int8, which may have none.
+      return WHOLE.includes(baseName)
+        ? `sum(${cell}::pg_catalog.int8)`
+        : `trim_scale(sum(${cell}::numeric))`
     case 'min':
     case 'max':
-      return `trim_scale(${name}(${cell}::numeric))`
-    case 'rows':
-      return 'count(*)'
+      return WHOLE.includes(baseName) ? `${name}(${cell})` : `trim_scale(${name}(${cell}::numeric))`
   }
 }
 
-/** json has no octet_length of its own. */
-function bytesOf(type: string): string {
-  return type === 'bytea' ? '' : '::text'
-}
+/** Types that are compared and added without becoming a numeric value by value. */
+const WHOLE: readonly string[] = ['int2', 'int4', 'int8']
+
+/** Types with an octet_length of their own; json has none. */
+const BYTES_COUNTED: readonly string[] = ['bytea', 'text', 'varchar']

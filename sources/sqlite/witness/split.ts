@@ -27,9 +27,11 @@ export function splitRowids(
 ): Json[] {
   if (rowid === null) return [null]
   const id = `${quoteIdent(table)}.${rowid}`
+  const from = quoteIdent(table)
+  // Each by itself, or SQLite would not look at the ends of the tree but at every row.
   const ends = database
     .prepare(
-      `select cast(min(${id}) as text) as low, cast(max(${id}) as text) as high from ${quoteIdent(table)}`,
+      `select cast((select min(${id}) from ${from}) as text) as low, cast((select max(${id}) from ${from}) as text) as high`,
     )
     .get()
   if (ends?.['low'] == null) return [null]
