@@ -9,15 +9,11 @@
  * Whatever the file holds, a walk ends: with its rows, or with SOURCE_CORRUPT. It enters no more pages than there are,
  * rowids ascend, and no number in a page is believed before it is known to stay within that page, or its row.
  */
+import { cellAt, headerOf, readInterior } from './interior.ts'
 import { type PageFile, PageWindow } from './page-file.ts'
 import { type Rowid, SERIAL, sizeOf, toRowid, varint, varintEnd } from './record.ts'
 
-const INTERIOR = 5
-const LEAF = 13
-const INTERIOR_HEADER_BYTES = 12
 const LEAF_HEADER_BYTES = 8
-/** The least that a cell takes: a child's number, or the sizes of an empty row. */
-const CELL_BYTES_MIN = 4
 
 /** SQLite itself holds no row that is larger. */
 const PAYLOAD_BYTES_MAX = 0x7fff_ffff
@@ -93,7 +89,7 @@ export class TableCursor {
   }
 
   get headerAt(): number {
-    return this.#page === 1 ? 100 : 0
+    return headerOf(this.#page)
   }
 
   /** Stands before the first row of the range. */
@@ -125,7 +121,7 @@ export class TableCursor {
   /** Goes to the next row; false when there is none in the range. */
   next(): boolean {
     if (!this.leaf()) return false
-    const start = this.#cellAt(this.cell, LEAF_HEADER_BYTES)
+    const start = this.#cellAt(this.cell)
     const { bytes } = this.#tree
     const payload = varint(bytes, start)
     const rowid = toRowid(varint(bytes, varintEnd))
@@ -175,26 +171,17 @@ export class TableCursor {
       if (this.#visited > this.#file.pages) {
         throw this.#file.damaged('a table whose tree has no end')
       }
-      this.#tree.seek(page)
-      this.#page = page
-      const { bytes, at: start } = this.#tree
-      const header = start + this.headerAt
-      const cells = bytes.readUInt16BE(header + 3)
-      if (bytes[header] === LEAF) {
+      const below = readInterior(this.#file, this.#tree, page)
+      if (below === null) {
+        const { bytes, at } = this.#tree
+        this.#page = page
         this.cell = 0
-        this.cells = cells
+        this.cells = bytes.readUInt16BE(at + this.headerAt + 3)
         return
       }
-      if (bytes[header] !== INTERIOR) throw this.#file.damaged(`page ${page} is no page of a table`)
-      this.cells = cells
-      const children: number[] = []
-      let first = 0
-      for (let cell = 0; cell < cells; cell += 1) {
-        const at = this.#cellAt(cell, INTERIOR_HEADER_BYTES)
-        children.push(bytes.readUInt32BE(at))
-        if (after !== null && toRowid(varint(bytes, at + 4)) <= after) first = cell + 1
-      }
-      children.push(bytes.readUInt32BE(header + 8))
+      const { children, bounds } = below
+      const found = after === null ? 0 : bounds.findIndex((bound) => bound > after)
+      const first = found === -1 ? bounds.length : found
       this.#levels.push({ children, next: first + 1 })
       page = children[first]!
     }
@@ -214,23 +201,16 @@ export class TableCursor {
     }
   }
 
-  /** Cells lie behind the pointers to them. */
-  #cellAt(cell: number, headerBytes: number): number {
-    const { bytes, at } = this.#tree
-    const pointers = this.headerAt + headerBytes
-    const end = pointers + this.cells * 2
-    const pointer = at + pointers + cell * 2
-    const offset = (bytes[pointer]! << 8) | bytes[pointer + 1]!
-    if (offset < end || offset + CELL_BYTES_MIN > this.#file.usableBytes) {
-      throw this.#file.damaged(`a cell of page ${this.#page} lies outside of it`)
-    }
-    return at + offset
+  #cellAt(cell: number): number {
+    const pointers = this.headerAt + LEAF_HEADER_BYTES
+    const offset = cellAt(this.#file, this.#tree, this.#page, pointers, this.cells, cell)
+    return this.#tree.at + offset
   }
 
   #rowidOf(cell: number): Rowid {
     this.#tree.seek(this.#page)
     const { bytes } = this.#tree
-    varint(bytes, this.#cellAt(cell, LEAF_HEADER_BYTES))
+    varint(bytes, this.#cellAt(cell))
     return toRowid(varint(bytes, varintEnd))
   }
 

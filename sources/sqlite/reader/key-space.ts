@@ -153,6 +153,10 @@ export function encodeKeys(cells: readonly unknown[]): readonly Json[] {
   return keys
 }
 
+export function rowidKey(rowid: number | bigint): KeyRange['after'] {
+  return [['i', String(rowid)]]
+}
+
 /** The bound of a range of rowids; a bigint only beyond 2^53. */
 export function rowidBound(bound: KeyRange['after']): number | bigint | null {
   if (bound === null) return null

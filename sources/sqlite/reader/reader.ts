@@ -32,6 +32,7 @@ import {
   keyText,
   orderBy,
   rowidBound,
+  rowidKey,
 } from './key-space.ts'
 import { countedParts, liesClose, type RowidBounds, soughtParts } from './parts.ts'
 import { outBytes, PageBatch } from './page-batch.ts'
@@ -401,10 +402,6 @@ function hostilePart(hostile: Rowid, through: Rowid | null): KeyRange {
   const before = BigInt(hostile) - 1n
   const after = BigInt.asIntN(64, before) === before ? rowidKey(before) : null
   return { after, through: end === null ? null : rowidKey(end) }
-}
-
-function rowidKey(rowid: Rowid): KeyRange['after'] {
-  return [['i', String(rowid)]]
 }
 
 function exactly(statement: StatementSync): StatementSync {

@@ -5,12 +5,15 @@ import type { DatabaseSync } from 'node:sqlite'
 import { setImmediate } from 'node:timers/promises'
 import { Worker } from 'node:worker_threads'
 import { quoteIdent } from '@sensei/core/sql'
+import { layoutOf } from '../pages/layout.ts'
 import { PageFile } from '../pages/page-file.ts'
-import { type KeyRange, keySpaceOf } from '../reader/key-space.ts'
+import { treeCuts } from '../pages/tree-cuts.ts'
+import { type KeyRange, type KeySpace, keySpaceOf, rowidKey } from '../reader/key-space.ts'
 import { keyAt, type ScanRequest, type ScanResult, scanRange } from './scan.ts'
 import { addTally } from './tally.ts'
 
-/** Below this a thread costs more than it saves. */
+/** Below this a thread costs more than it saves: where pages are read, and where SQLite is asked. */
+const BYTES_A_RANGE_MIN = 16 * 1024 * 1024
 const ROWS_A_RANGE_MIN = 50_000
 const THREADS_MAX = 4
 
@@ -33,10 +36,9 @@ export class ScanPool {
 
   async scan(
     table: Omit<ScanRequest, 'number' | 'range'>,
-    rows: number,
     signal: AbortSignal,
   ): Promise<TableScan> {
-    const ranges = this.#ranges(table.table, rows)
+    const ranges = this.#ranges(table)
     const requests = ranges.map((range, number) => ({ ...table, number, range }))
     const results =
       requests.length === 1
@@ -52,25 +54,38 @@ export class ScanPool {
     this.#pages?.close()
   }
 
-  #ranges(table: string, rows: number): readonly KeyRange[] {
-    const wanted = Math.min(
-      availableParallelism(),
-      THREADS_MAX,
-      Math.floor(rows / ROWS_A_RANGE_MIN),
-    )
-    if (wanted < 2) return [{ after: null, through: null }]
+  #ranges({ table, columns }: Omit<ScanRequest, 'number' | 'range'>): readonly KeyRange[] {
+    const threads = Math.min(availableParallelism(), THREADS_MAX)
     const keys = keySpaceOf(this.#database, table)
-    const ranges: KeyRange[] = []
-    let after: KeyRange['after'] = null
+    const whole: KeyRange = { after: null, through: null }
+    if (threads < 2 || keys.parts.length === 0) return [whole]
+    const names = columns.map(({ name }) => name)
+    const layout =
+      this.#pages !== null && keys.rowid ? layoutOf(this.#database, table, names) : null
+    const cuts =
+      layout === null
+        ? this.#rowCuts(table, keys, threads)
+        : treeCuts(this.#pages!, layout.root, {
+            partsMax: threads,
+            bytesMin: BYTES_A_RANGE_MIN,
+          }).map(rowidKey)
+    return [...cuts, null].map((through, place) => ({ after: cuts[place - 1] ?? null, through }))
+  }
+
+  /** By counting rows. */
+  #rowCuts(table: string, keys: KeySpace, threads: number): readonly KeyRange['after'][] {
     const from = `${quoteIdent(table)} not indexed`
-    for (let cut = 1; cut < wanted && keys.parts.length > 0; cut += 1) {
-      const range: KeyRange = { after, through: null }
+    const counted = this.#database.prepare(`select count(*) as rows from ${from}`).get()
+    const { rows } = counted as { rows: number }
+    const wanted = Math.min(threads, Math.floor(rows / ROWS_A_RANGE_MIN))
+    const cuts: KeyRange['after'][] = []
+    for (let cut = 1; cut < wanted; cut += 1) {
+      const range = { after: cuts.at(-1) ?? null, through: null }
       const through = keyAt(this.#database, from, keys, range, Math.floor(rows / wanted))
       if (through === null) break
-      ranges.push({ after, through })
-      after = through
+      cuts.push(through)
     }
-    return [...ranges, { after, through: null }]
+    return cuts
   }
 
   async #here(request: ScanRequest, signal: AbortSignal): Promise<ScanResult> {

@@ -107,7 +107,6 @@ class SqliteSurveyor implements Surveyor {
   ): Promise<Omit<SurveyTable, 'foreignKeys'>> {
     const { definition, rowidColumn, ...table } = facts
     const from = quoteIdent(facts.name)
-    const rows = Number(this.#value(`select count(*) from ${from} not indexed`))
     const scan = await this.#pool.scan(
       {
         table: facts.name,
@@ -118,7 +117,6 @@ class SqliteSurveyor implements Surveyor {
         })),
         encoding,
       },
-      rows,
       signal,
     )
     const profiled = facts.columns.map((column, index): SurveyColumn => {

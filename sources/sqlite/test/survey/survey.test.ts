@@ -196,14 +196,14 @@ test('a column is profiled by every one of its values', async () => {
 test('the profile of a big table, scanned in ranges side by side, is that of one scan', async () => {
   const fill = `with recursive n(i) as (select 1 union all select i + 1 from n limit 120000)
     select i * 3, case when i % 1000 = 0 then 'odd' else date('2000-01-01', i || ' days') end, i / 8.0,
-      case when i = 99999 then cast(x'61ff' as text) when i = 5 then 'a' || char(0) else 'text ' || i end from n`
+      case when i = 99999 then cast(x'61ff' as text) when i = 5 then 'a' || char(0) else 'text ' || i end`
   const rowid = makeDatabase(
     folder,
-    `create table t (id integer primary key, d text, r real, s text); insert into t ${fill}`,
+    `create table t (id integer primary key, d text, r real, s text, b blob); insert into t ${fill}, zeroblob(300) from n`,
   )
   const keyed = makeDatabase(
     folder,
-    `create table t (id text, d text, r real, s text, primary key (s, id)) without rowid; insert into t ${fill}`,
+    `create table t (id text, d text, r real, s text, primary key (s, id)) without rowid; insert into t ${fill} from n`,
   )
   for (const path of [rowid, keyed]) {
     const { tables } = await surveyOf(folder, path)
