@@ -26,10 +26,16 @@ export interface Control {
   close(): Promise<void>
 }
 
-/** The control plane of this machine: the embedded server, started or adopted. */
-export async function openControlPlane(env: Environment): Promise<ControlPlane> {
+/**
+ * The control plane of this machine: the embedded server, started or adopted. `meanwhile` is called while a server that
+ * had to be started gets ready: there is time for something else.
+ */
+export async function openControlPlane(
+  env: Environment,
+  meanwhile: () => void = () => undefined,
+): Promise<ControlPlane> {
   const { openControlPlane: open } = await import('@sensei/embedded/server')
-  return open(env['SENSEI_DATA_DIR'])
+  return open(env['SENSEI_DATA_DIR'], meanwhile)
 }
 
 /** Where keys, private copies and the embedded server live; known without starting anything. */
@@ -55,7 +61,7 @@ const loadControl = async () => ({
 const loadSqlite = () => import('@sensei/sqlite/source')
 const loadTarget = () => import('@sensei/target/target')
 
-/** For a process that waits: the code of whatever it may be told to open. */
+/** For a process that waits: the code of whatever it will open. */
 export async function loadAdapters(): Promise<void> {
   await Promise.all([loadControl(), loadSqlite(), loadTarget()])
 }

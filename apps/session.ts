@@ -39,8 +39,9 @@ export interface RunParts {
 
 export type OpenCast = Cast & { close(): Promise<void> }
 
-export async function openSession(env: Environment): Promise<Session> {
-  const plane = await openControlPlane(env)
+/** `meanwhile` is called where the embedded server has to be waited for. */
+export async function openSession(env: Environment, meanwhile?: () => void): Promise<Session> {
+  const plane = await openControlPlane(env, meanwhile)
   const address = { control: plane.control, orgId: plane.orgId }
   const control = await openControl(address)
   return {

@@ -3,14 +3,12 @@
  * file only, into maps that have no prototype to pollute; `${NAME}` in a text is taken from the environment afterwards,
  * so that a variable can never change the structure.
  */
-import { existsSync } from 'node:fs'
 import { SenseiError } from '@sensei/core/errors'
 import { parseDocument } from 'yaml'
 import { z } from 'zod'
 import { readCapped } from './files.ts'
 import { BOUNDS } from './settings.ts'
 
-export const DEFAULT_CONFIG_FILE = 'sensei.yaml'
 const CONFIG_BYTES_MAX = 64 * 1024
 const LIST_MAX = 1_000
 
@@ -57,11 +55,9 @@ export function configJsonSchema(): unknown {
 
 /** The named file, or ./sensei.yaml where there is one. Throws CONFIG_INVALID, FILE_NOT_FOUND. */
 export async function readConfig(
-  named: string | undefined,
+  file: string,
   env: Readonly<Record<string, string | undefined>>,
 ): Promise<Config> {
-  const file = named ?? (existsSync(DEFAULT_CONFIG_FILE) ? DEFAULT_CONFIG_FILE : null)
-  if (file === null) return {}
   const bytes = await readCapped(file, CONFIG_BYTES_MAX)
   return parseConfig(bytes.toString('utf8'), file, env)
 }

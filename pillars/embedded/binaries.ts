@@ -14,10 +14,13 @@ export const MAJOR = '18'
  */
 export function binariesFor(folder: DataFolder): string {
   const { native, version } = installed()
-  if (complaint(native, folder.runAs) === null) return native
+  // A cluster that is there needs nobody to make it.
+  const made = existsSync(join(folder.server, 'data', 'PG_VERSION'))
+  const programs = made ? ['postgres'] : ['postgres', 'initdb']
+  if (complaint(native, programs, folder.runAs) === null) return native
   const copy = join(folder.path, `postgres-${version}`)
   if (!existsSync(copy)) copyTo(native, copy)
-  const problem = complaint(copy, folder.runAs)
+  const problem = complaint(copy, programs, folder.runAs)
   if (problem === null) return copy
   throw new SenseiError(
     'CONTROL_UNREACHABLE',
@@ -41,8 +44,12 @@ function installed(): { native: string; version: string } {
   }
 }
 
-function complaint(native: string, user: ServerUser | undefined): string | null {
-  for (const program of ['postgres', 'initdb']) {
+function complaint(
+  native: string,
+  programs: readonly string[],
+  user: ServerUser | undefined,
+): string | null {
+  for (const program of programs) {
     const options = { cwd: '/', encoding: 'utf8', ...user } as const
     const { status, stderr, error } = spawnSync(
       join(native, 'bin', program),

@@ -53,7 +53,7 @@ export interface Postmaster {
 /** The cluster's folder, made by initdb if it is not there. */
 export async function ensureCluster(
   folder: DataFolder,
-  binaries: string,
+  binaries: () => string,
   password: string,
 ): Promise<string> {
   const data = join(folder.server, 'data')
@@ -68,7 +68,7 @@ export async function ensureCluster(
     )
   }
   sweep(folder)
-  await initialise(folder, binaries, password, data)
+  await initialise(folder, binaries(), password, data)
   return data
 }
 
@@ -86,17 +86,19 @@ export function findRunning(data: string): Postmaster | null {
 
 /**
  * Starts the server on a free port of loopback, the one it had before where that is free: URLs of its databases stay
- * true. It may still be recovering when this returns.
+ * true. It may still be recovering when this returns. `onLaunched` is called while it gets ready.
  */
 export async function start(
   folder: DataFolder,
   binaries: string,
   data: string,
+  onLaunched: () => void = () => undefined,
 ): Promise<Postmaster> {
   for (let tries = 1; ; tries++) {
     const port = await freePort(tries === 1 ? lastPort(data) : 0)
     const startedAt = existsSync(folder.log) ? statSync(folder.log).size : 0
     const child = launch(folder, binaries, data, port)
+    onLaunched()
     const running = await untilListed(child, data)
     if (running !== null) return running
     const said = readFileSync(folder.log, 'utf8').slice(startedAt)

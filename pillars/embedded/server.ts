@@ -52,24 +52,31 @@ const AGAIN_MS_MAX = 60_000
 const USERS_LOCK = 7_365_737
 const PROVISION_LOCK = 7_365_738
 
-/** `dataDir` wins over $SENSEI_DATA_DIR, that over $XDG_DATA_HOME/sensei. */
-export async function openControlPlane(dataDir?: string): Promise<ControlPlane> {
+/**
+ * `dataDir` wins over $SENSEI_DATA_DIR, that over $XDG_DATA_HOME/sensei. `onStarting` is called while a server that had
+ * to be started gets ready.
+ */
+export async function openControlPlane(
+  dataDir?: string,
+  onStarting: () => void = () => undefined,
+): Promise<ControlPlane> {
   const folder = openDataFolder(dataDir)
   const password = secretIn(folder, 'postgres-password')
-  const binaries = binariesFor(folder)
+  let known: string | undefined
+  const binaries = (): string => (known ??= binariesFor(folder))
   const data = await ensureCluster(folder, binaries, password)
   const deadline = performance.now() + READY_MS_MAX
   let found: ControlPlane['found'] = 'adopted'
   for (;;) {
     let running = findRunning(data)
     if (running === null) {
-      running = await start(folder, binaries, data)
+      running = await start(folder, binaries(), data, onStarting)
       found = 'started'
     }
     const admin = adminOf(running, password)
     try {
       const presence = await Presence.enter(admin, async () => {
-        if (findRunning(data) === null) await start(folder, binaries, data)
+        if (findRunning(data) === null) await start(folder, binaries(), data)
       })
       return await openOn({ folder, data, admin, presence, found })
     } catch (error) {

@@ -7,7 +7,7 @@ import type { ExitCode } from '@sensei/core/errors'
 import { emptyDatabase } from '@sensei/apps/pillars'
 import type { Io } from '../io.ts'
 import { grouped } from '../progress/bars.ts'
-import { runMigration } from './migrate.ts'
+import { loadAhead, runMigration } from './migrate.ts'
 
 const DATABASE = 'sensei_demo'
 const CERTIFICATE = 'demo.certificate.json'
@@ -18,7 +18,7 @@ export interface DemoFlags {
 }
 
 export async function demo(flags: DemoFlags, io: Io): Promise<ExitCode> {
-  const session = await openSession(io.env)
+  const session = await openSession(io.env, loadAhead)
   try {
     const folder = path.join(session.privateFolder, 'demo')
     await mkdir(folder, { recursive: true, mode: 0o700 })

@@ -5,8 +5,8 @@ import { displayText } from '@sensei/core/display'
 import type { ExitCode } from '@sensei/core/errors'
 import type { Plan } from '@sensei/core/plan'
 import type { MigrationRecord } from '@sensei/core/ports/journal'
+import { loadAdapters } from '@sensei/apps/pillars'
 import { openSession, type Session } from '@sensei/apps/session'
-import { conduct } from '@sensei/engine/conductor'
 import type { MigrationOptions, MigrationRequest, Outcome } from '@sensei/engine/request'
 import { askApproval } from '../approve.ts'
 import { checkEnds, endOf, keptOptions, variableOf } from '../ends.ts'
@@ -50,12 +50,20 @@ export interface MigrateRun {
 }
 
 export async function migrate(flags: MigrateFlags, io: Io): Promise<ExitCode> {
-  const session = await openSession(io.env)
+  const session = await openSession(io.env, loadAhead)
   try {
     return (await runMigration(session, flags, io)).exit
   } finally {
     await session.close()
   }
+}
+
+const loadConductor = () => import('@sensei/engine/conductor')
+
+/** What a run needs is loaded while the server of the control plane starts. */
+export function loadAhead(): void {
+  // What cannot be loaded is told by whoever needs it.
+  Promise.all([loadConductor(), loadAdapters()]).catch(() => undefined)
 }
 
 /** The run itself, for every command that is a migration: migrate, demo, retry. */
@@ -76,6 +84,7 @@ export async function runMigration(
     const cast = await session.cast({ ...ends, progress: face })
     try {
       if (kept !== null) checkEnds(kept, cast)
+      const { conduct } = await loadConductor()
       const outcome = await conduct(
         cast,
         { ...request, approve: approver(flags, face, io, interrupt.signal) },
