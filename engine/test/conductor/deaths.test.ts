@@ -1,7 +1,7 @@
 /** What a migration survives while it runs, and how it ends where it cannot. */
 import { spawnSync } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { writeFileSync } from 'node:fs'
 import { hostname } from 'node:os'
 import path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -16,6 +16,7 @@ import type { Progress } from '@sensei/core/ports/progress'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { type Ends, type House, openHouse } from '../support/house.ts'
 import { type SourceFile, sourceFile, writeSmallShop } from '../support/sources.ts'
+import { workers } from '../support/workers.ts'
 
 const LONG_MS = 240_000
 
@@ -48,23 +49,6 @@ function afterReceipts(count: number, act: () => void, awaited = 'carry'): Progr
       if (seen === count) act()
     },
   }
-}
-
-/** Worker processes of this process. */
-function workers(): number[] {
-  return readdirSync('/proc')
-    .filter((name) => /^\d+$/.test(name))
-    .map(Number)
-    .filter((pid) => {
-      try {
-        const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
-        const parent = Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1])
-        const command = readFileSync(`/proc/${pid}/cmdline`, 'utf8')
-        return parent === process.pid && command.includes('roles/worker')
-      } catch {
-        return false
-      }
-    })
 }
 
 /** A migration that was interrupted in its load. */
@@ -132,6 +116,25 @@ test(
 )
 
 describe('another conductor', () => {
+  test(
+    'is not waited for after Ctrl-C',
+    async () => {
+      writeSmallShop(source, 300)
+      const id = await paused()
+      const claim = { migrationId: id, role: 'conductor', owner: 'elsewhere/1', limit: 1 } as const
+      await house.session.tasks.claim({ ...claim, leaseMs: 120_000 })
+      const controller = new AbortController()
+      const refused = house.conduct(ends, { id, resume: true, signal: controller.signal })
+      refused.catch(() => undefined)
+      await sleep(500)
+      const begun = performance.now()
+      controller.abort()
+      await expect(refused).rejects.toMatchObject({ code: 'INTERRUPTED' })
+      expect(performance.now() - begun).toBeLessThan(8_000)
+    },
+    LONG_MS,
+  )
+
   test(
     'that is alive is named',
     async () => {
