@@ -84,6 +84,14 @@ class SqliteReader implements SourceReader {
   }
 
   async *chunks(mapping: TableMapping, limits: ChunkLimits): AsyncGenerator<Chunk> {
+    try {
+      yield* this.#chunks(mapping, limits)
+    } catch (error) {
+      throw describe(this.#location, error)
+    }
+  }
+
+  *#chunks(mapping: TableMapping, limits: ChunkLimits): Generator<Chunk> {
     const table = this.#table(mapping)
     const byBytes = Math.max(1, Math.floor(limits.bytesMax / table.bytesAverage))
     const rows = Math.max(1, Math.min(limits.rowsMax, byBytes))

@@ -213,7 +213,9 @@ function addAnyReal(tally: Tally, value: number): void {
   }
   if (Number(value.toPrecision(SAFE_DIGITS)) !== value) return
   tally.roundTrips += 1
-  const [mantissa = '', exponent = '0'] = value.toExponential().replace('-', '').split('e')
+  // Zero has no digit before the point, as 0.5 has none.
+  if (value === 0) return
+  const [mantissa = '', exponent = '0'] = Math.abs(value).toExponential().split('e')
   const digits = mantissa.replace('.', '').length
   const point = Number(exponent) + 1
   tally.realScale = Math.max(tally.realScale, digits - point)
