@@ -38,11 +38,7 @@ export function layoutOf(
   table: string,
   names: readonly string[],
 ): TableLayout | null {
-  const schema = prepared(
-    database,
-    `select rootpage from sqlite_schema where type = 'table' and name = ?`,
-  )
-  const root = (schema.get(table) as { rootpage: number } | undefined)?.rootpage ?? 0
+  const root = rootsOf(database).get(table) ?? 0
   const info = prepared(
     database,
     'select name, type, hidden, dflt_value from pragma_table_xinfo(?) order by cid',
@@ -62,6 +58,20 @@ export function layoutOf(
     })
   }
   return { root, columns, values: stored.length }
+}
+
+const roots = new WeakMap<DatabaseSync, ReadonlyMap<string, number>>()
+
+/** Read once for each connection: the schema is a table without an index, and that of a private copy never changes. */
+function rootsOf(database: DatabaseSync): ReadonlyMap<string, number> {
+  const known = roots.get(database)
+  if (known !== undefined) return known
+  const rows = database
+    .prepare(`select name, rootpage from sqlite_schema where type = 'table'`)
+    .all() as { name: string; rootpage: number }[]
+  const found = new Map(rows.map(({ name, rootpage }) => [name, rootpage]))
+  roots.set(database, found)
+  return found
 }
 
 /** https://sqlite.org/datatype3.html section 3.1, as far as it makes REAL. */

@@ -59,6 +59,8 @@ const GAPS_SHARE_MAX = 4n
 /** Rowids after a hostile row that are read the exact way with it. */
 const HOSTILE_SPAN = 255n
 
+const STATEMENTS_KEPT = 200
+
 /** More than SQLite's 1 GB for one value: the rows are longer than the plan knows. */
 const SQLITE_TOOBIG = 18
 
@@ -388,6 +390,11 @@ class SqliteReader implements SourceReader {
     if (statement === undefined) {
       statement = exactly(this.#database.prepare(sql))
       this.#statements.set(sql, statement)
+      // The oldest goes; whoever still reads by it keeps it. Thousands of tables have thousands of statements.
+      const [oldest] = this.#statements.keys()
+      if (this.#statements.size > STATEMENTS_KEPT && oldest !== undefined) {
+        this.#statements.delete(oldest)
+      }
     }
     return statement
   }

@@ -12,10 +12,23 @@ export function rowidAlias(database: DatabaseSync, table: string): string | null
   const taken = new Set(columns.map(({ name }) => String(name).toLowerCase()))
   const alias = ALIASES.find((name) => !taken.has(name))
   if (alias === undefined) return null
-  const listed = database
-    .prepare(`select wr, type from pragma_table_list where schema = 'main' and name = ?`)
-    .get(table)
-  return listed?.['wr'] === 0 && listed['type'] === 'table' ? alias : null
+  return rowidTables(database).has(table) ? alias : null
+}
+
+const listed = new WeakMap<DatabaseSync, ReadonlySet<string>>()
+
+/** Read once for each connection: SQLite walks the whole schema for it, and the private copy's never changes. */
+function rowidTables(database: DatabaseSync): ReadonlySet<string> {
+  const known = listed.get(database)
+  if (known !== undefined) return known
+  const rows = database
+    .prepare(
+      `select name from pragma_table_list where schema = 'main' and wr = 0 and type = 'table'`,
+    )
+    .all()
+  const tables = new Set(rows.map(({ name }) => String(name)))
+  listed.set(database, tables)
+  return tables
 }
 
 /** The span between the lowest and the highest rowid, in equal parts: where rowids have gaps, ranges hold fewer rows. */
