@@ -3,10 +3,10 @@
  * uint16 display scale, the digits. Written as the plain decimal of its value; the display scale is no part of it.
  */
 import type { CellBuffer } from '@sensei/core/canonical/cells'
-import { putDigits } from './digits.ts'
+import { integerLength, putDigits, putInteger } from './digits.ts'
 
 const TAG = 0x64
-const ZERO = 0x30
+const [ZERO, MINUS, POINT] = [0x30, 0x2d, 0x2e] as const
 const NEGATIVE = 0x4000
 const SPECIAL: Readonly<Record<number, string>> = {
   0xc000: 'NaN',
@@ -21,6 +21,8 @@ export function decodeNumeric(out: CellBuffer, bytes: Buffer, at: number): void 
   const special = SPECIAL[sign]
   if (special !== undefined) return out.ascii(TAG, special)
   if (count === 0) return out.ascii(TAG, '0')
+  if (weight >= 0 && weight <= 2 && count <= weight + 3)
+    return putSmall(out, bytes, at, { count, weight, negative: sign === NEGATIVE })
   const digit = (index: number): number =>
     index >= 0 && index < count ? bytes.readUInt16BE(at + 8 + 2 * index) : 0
   const first = weight >= 0 ? digit(0) : 0
@@ -29,7 +31,7 @@ export function decodeNumeric(out: CellBuffer, bytes: Buffer, at: number): void 
   const fractionWidth = trimmedFraction(digit, count, weight)
   const negative = sign === NEGATIVE ? 1 : 0
   out.header(TAG, negative + wholeWidth + (fractionWidth > 0 ? 1 + fractionWidth : 0))
-  if (negative === 1) out.bytes[out.length++] = 0x2d
+  if (negative === 1) out.bytes[out.length++] = MINUS
   putDigits(out.bytes, out.length, first, firstWidth)
   out.length += firstWidth
   for (let index = 1; index <= weight; index += 1) {
@@ -37,6 +39,39 @@ export function decodeNumeric(out: CellBuffer, bytes: Buffer, at: number): void 
     out.length += 4
   }
   if (fractionWidth > 0) putFraction(out, digit, weight, fractionWidth)
+}
+
+/** At most twelve digits before the point and eight behind it: each part is one number. */
+function putSmall(
+  out: CellBuffer,
+  bytes: Buffer,
+  at: number,
+  { count, weight, negative }: { count: number; weight: number; negative: boolean },
+): void {
+  let whole = 0
+  let fraction = 0
+  let width = 0
+  for (let index = 0; index <= weight || index < count; index += 1) {
+    const place = at + 8 + 2 * index
+    const digit = index < count ? ((bytes[place] as number) << 8) | (bytes[place + 1] as number) : 0
+    if (index <= weight) whole = whole * 10_000 + digit
+    else {
+      fraction = fraction * 10_000 + digit
+      width += 4
+    }
+  }
+  if (fraction === 0) width = 0
+  while (width > 0 && fraction % 10 === 0) {
+    fraction /= 10
+    width -= 1
+  }
+  out.header(TAG, integerLength(whole) + (negative ? 1 : 0) + (width > 0 ? width + 1 : 0))
+  if (negative) out.bytes[out.length++] = MINUS
+  out.length = putInteger(out.bytes, out.length, whole)
+  if (width === 0) return
+  out.bytes[out.length++] = POINT
+  putDigits(out.bytes, out.length, fraction, width)
+  out.length += width
 }
 
 /** Decimal digits behind the point up to the last one that is not zero. */
@@ -59,7 +94,7 @@ function putFraction(
   weight: number,
   width: number,
 ): void {
-  out.bytes[out.length++] = 0x2e
+  out.bytes[out.length++] = POINT
   for (let written = 0, index = weight + 1; written < width; index += 1) {
     const group = index < 0 ? 0 : digit(index)
     const part = Math.min(4, width - written)

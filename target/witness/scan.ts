@@ -6,8 +6,8 @@ import { comparedColumns, type TableMapping } from '@sensei/core/plan'
 import type { CanonicalBatch } from '@sensei/core/ports/witness'
 import { quoteIdent, quoteQualified } from '@sensei/core/sql'
 import type { Client } from 'pg'
-import { to as copyTo } from 'pg-copy-streams'
 import type { CatalogueColumn, CatalogueTable } from './catalogue.ts'
+import { CopyOut } from './copy-out.ts'
 import { decoderOf } from './decoders.ts'
 import { type FieldPlan, TupleDecoder } from './tuples.ts'
 
@@ -44,22 +44,18 @@ export async function* scanTable(parts: ScanParts): AsyncGenerator<CanonicalBatc
   )
   const decoder = new TupleDecoder(columns.map(fieldPlan))
   const sql = `copy (${selectOf(parts, columns)}) to stdout (format binary)`
-  const stream = parts.client.query(copyTo(sql, { highWaterMark: 256 * 1024 }))
-  let finished = false
+  const copy = parts.client.query(new CopyOut(sql))
   try {
-    for await (const chunk of stream.iterator({ destroyOnReturn: false })) {
-      decoder.push(chunk as Buffer)
+    for await (const chunk of copy.chunks()) {
+      decoder.push(chunk)
       if (!decoder.full) continue
       yield { ...decoder.batch(), rejected: 0 }
       decoder.taken()
     }
-    finished = true
     if (!decoder.ended)
       throw new SenseiError('TARGET_UNREACHABLE', 'the target stopped in the middle of a table')
     if (decoder.rows > 0) yield { ...decoder.batch(), rejected: 0 }
   } finally {
-    // A caller that stops early leaves rows on the wire; the session is of no use until they are read.
-    if (!finished) stream.resume()
     decoder.release()
   }
 }

@@ -3,7 +3,7 @@
  * The form: an 11 byte signature, int32 flags, int32 length of an extension; then for each row int16 fields and for
  * each field int32 length (-1 for NULL) and its bytes; -1 instead of a field count ends it.
  */
-import { CellBuffer } from '@sensei/core/canonical/cells'
+import { CellBuffer, freeMemory } from '@sensei/core/canonical/cells'
 import { SenseiError } from '@sensei/core/errors'
 import type { Tag } from '@sensei/core/canonical/types'
 import type { Decode } from './decoders.ts'
@@ -18,6 +18,8 @@ export interface FieldPlan {
 const SIGNATURE_BYTES = 15
 const VERBATIM_FROM = 256 * 1024
 const BUFFER_BYTES = 1024 * 1024
+/** Behind the field that is waited for, a chunk of the network finds room. */
+const HELD_BYTES = 160 * 1024
 export const BATCH_BYTES = 512 * 1024
 
 export class TupleDecoder {
@@ -27,8 +29,9 @@ export class TupleDecoder {
   readonly #out = new CellBuffer(BUFFER_BYTES)
   /** Where the last complete row ends in `#out`. */
   #complete = 0
-  #parts: Buffer[] = []
-  #held = 0
+  /** What was not whole yet, at its beginning; the next chunk is put behind it. */
+  #held: Buffer = Buffer.alloc(0)
+  #heldBytes = 0
   /** Bytes needed before anything more can be read. */
   #wanted = SIGNATURE_BYTES + 4
   #started = false
@@ -42,13 +45,31 @@ export class TupleDecoder {
   }
 
   push(chunk: Buffer): void {
-    this.#parts.push(chunk)
-    this.#held += chunk.length
-    if (this.#streaming === 0 && this.#held < this.#wanted) return
-    const data = this.#parts.length === 1 ? chunk : Buffer.concat(this.#parts)
-    const read = this.#read(data)
-    this.#parts = read === data.length ? [] : [data.subarray(read)]
-    this.#held = data.length - read
+    const data = this.#heldBytes === 0 ? chunk : this.#behindHeld(chunk)
+    const waits = this.#streaming === 0 && data.length < this.#wanted
+    const read = waits ? 0 : this.#read(data)
+    const rest = data.length - read
+    if (rest > 0 && (data === chunk || read > 0)) {
+      this.#room(rest)
+      data.copy(this.#held, 0, read)
+    }
+    this.#heldBytes = rest
+  }
+
+  #behindHeld(chunk: Buffer): Buffer {
+    const length = this.#heldBytes + chunk.length
+    this.#room(length)
+    chunk.copy(this.#held, this.#heldBytes)
+    return this.#held.subarray(0, length)
+  }
+
+  /** The bytes that are held stay at the beginning. */
+  #room(bytes: number): void {
+    if (bytes <= this.#held.length) return
+    const larger = Buffer.allocUnsafeSlow(Math.max(bytes, this.#wanted + HELD_BYTES))
+    this.#held.copy(larger, 0, 0, this.#heldBytes)
+    freeMemory(this.#held)
+    this.#held = larger
   }
 
   /** True when a batch is worth handing over. */
@@ -72,6 +93,7 @@ export class TupleDecoder {
   /** After the last batch was used. */
   release(): void {
     this.#out.release()
+    freeMemory(this.#held)
   }
 
   /** Reads as much of `data` as is whole; returns how much that was, and sets `#wanted` for the rest. */
