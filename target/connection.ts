@@ -29,6 +29,9 @@ export async function openClient(settings: ConnectionSettings, role: string): Pr
   }
 }
 
+/** Whose server has no TLS: to ask again costs a connection each time. Only `prefer` goes on without. */
+const withoutTls = new WeakSet<ConnectionSettings>()
+
 async function connect(settings: ConnectionSettings, role: string): Promise<Client> {
   const attempt = async (ssl: ClientConfig['ssl']): Promise<Client> => {
     const client = new Client(configuration(settings, role, ssl))
@@ -42,15 +45,19 @@ async function connect(settings: ConnectionSettings, role: string): Promise<Clie
       throw error
     }
   }
-  try {
-    return await attempt(tlsOptions(settings))
-  } catch (error) {
-    const refused = error instanceof Error && /does not support SSL/.test(error.message)
-    if (settings.tls !== 'prefer' || !refused) throw connectError(error, settings)
+  if (!withoutTls.has(settings)) {
+    try {
+      return await attempt(tlsOptions(settings))
+    } catch (error) {
+      const refused = error instanceof Error && /does not support SSL/.test(error.message)
+      if (settings.tls !== 'prefer' || !refused) throw connectError(error, settings)
+      withoutTls.add(settings)
+    }
   }
   try {
     return await attempt(false)
   } catch (error) {
+    withoutTls.delete(settings)
     throw connectError(error, settings)
   }
 }

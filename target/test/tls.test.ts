@@ -1,6 +1,7 @@
 import { spawnSync } from 'node:child_process'
 import { chmodSync, chownSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
+import { connect, createServer, type AddressInfo } from 'node:net'
 import path from 'node:path'
 import { serverUser } from '@sensei/contracts/postgres-binaries'
 import {
@@ -132,6 +133,47 @@ test.each(['require', 'verify-ca', 'verify-full'])(
     })
   },
 )
+
+/** Stands before a server and counts who asks it for TLS. */
+async function asked(port: number) {
+  let questions = 0
+  let behind = port
+  const proxy = createServer((client) => {
+    const upstream = connect(behind, '127.0.0.1')
+    client.once('data', (first) => {
+      if (first.length === 8 && first.readUInt32BE(4) === 80_877_103) questions += 1
+    })
+    client.pipe(upstream).pipe(client)
+    client.on('error', () => upstream.destroy())
+    upstream.on('error', () => client.destroy())
+  })
+  await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve))
+  return {
+    port: (proxy.address() as AddressInfo).port,
+    questions: () => questions,
+    lead: (to: number) => {
+      behind = to
+    },
+    close: () => proxy.close(),
+  }
+}
+
+test('a server that has no TLS is asked for it once, and again when it does not let anybody in', async () => {
+  const plain = await server(15)
+  const proxy = await asked(plain.port)
+  const url = new URL(urlOf(plain, 'postgres'))
+  url.port = String(proxy.port)
+  const settings = parseTargetUrl(url.href)
+  for (let times = 0; times < 3; times += 1) await (await openClient(settings, 'test')).end()
+  expect(proxy.questions()).toBe(1)
+  // Nothing listens there.
+  proxy.lead(1)
+  await expect(openClient(settings, 'test')).rejects.toMatchObject({ code: 'TARGET_UNREACHABLE' })
+  proxy.lead(plain.port)
+  await (await openClient(settings, 'test')).end()
+  expect(proxy.questions()).toBe(2)
+  proxy.close()
+})
 
 test('a session writes values as text in one way, whatever the database prefers', async () => {
   const address = await server(15)
