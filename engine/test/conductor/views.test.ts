@@ -1,6 +1,7 @@
 import { freshDatabase, server } from '@sensei/contracts/servers'
 import { Client } from 'pg'
 import { expect, test } from 'vitest'
+import { storedOutcome } from '../../conductor/outcome.ts'
 import { openHouse } from '../support/house.ts'
 import { sourceFile } from '../support/sources.ts'
 
@@ -30,6 +31,9 @@ test.each([
       expect(outcome.viewsRefused).toEqual([
         { name: 'v', reason: 'PostgreSQL refused it: P0001: no views here' },
       ])
+      // Whoever asks later is told the same, also where nothing was validated.
+      const stored = await storedOutcome(house.session.journal, outcome.migrationId)
+      expect(stored.viewsRefused).toEqual(outcome.viewsRefused)
       expect(outcome.verification?.structure ?? []).toEqual(
         validate ? [{ object: 'v', kind: 'view', problem: 'is missing' }] : [],
       )

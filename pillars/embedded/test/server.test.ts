@@ -16,6 +16,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { untilListed } from '@sensei/embedded/postmaster'
 import { openControlPlane } from '@sensei/embedded/server'
 import { connect } from '@sensei/postgres/connection'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
@@ -333,3 +334,15 @@ describe('the embedded server', () => {
 function ownerOf(pid: number): number {
   return statSync(`/proc/${pid}`).uid
 }
+
+test('a server that neither lists itself nor ends is not waited for without end', async () => {
+  const data = mkdtempSync(join(tmpdir(), 'sensei-unlisted-'))
+  const hanging = spawn(process.execPath, ['-e', 'setInterval(() => 0, 1_000)'])
+  const ended = once(hanging, 'exit')
+  try {
+    expect(await untilListed(hanging, data, 200)).toBeNull()
+    expect(await ended).toEqual([null, 'SIGKILL'])
+  } finally {
+    rmSync(data, { recursive: true, force: true })
+  }
+})
