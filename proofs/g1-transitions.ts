@@ -15,6 +15,7 @@ import { type ConnectionSettings, connect } from '@sensei/postgres/connection'
 import { type ControlDatabase, provision } from '@sensei/postgres/provision'
 import { judge, type Promised } from './g1/oracle.ts'
 import { type Random, randomFrom } from './g1/random.ts'
+import { writeRecord } from './record.ts'
 
 export interface Options {
   readonly version: PostgresVersion
@@ -199,6 +200,9 @@ async function main(): Promise<void> {
 
 async function prove(): Promise<void> {
   const seed = Number(process.env.SEED ?? Math.floor(Math.random() * 1e9))
+  const startedAt = performance.now()
+  const runs: Result[] = []
+  const objections: Record<string, string> = {}
   for (const version of [18, 15] as const) {
     const share = (version === 18 ? 1 : 0.1) * Number(process.env.SHARE ?? 1)
     const result = await run({
@@ -208,7 +212,8 @@ async function prove(): Promise<void> {
       serverKills: Math.round(50 * share),
       seed,
     })
-    process.stdout.write(`${JSON.stringify({ proof: 'G1', seed, ...result })}\n`)
+    process.stdout.write(`${JSON.stringify(result)}\n`)
+    runs.push(result)
     if (result.findings.length > 0) process.exitCode = 1
   }
   for (const { name, sabotage } of CONTROLS) {
@@ -221,9 +226,10 @@ async function prove(): Promise<void> {
       sabotage,
     } as const
     const { findings } = await run(broken)
-    process.stdout.write(`${JSON.stringify({ control: `without ${name}`, findings })}\n`)
+    objections[name] = findings[0] ?? 'none'
     if (findings.length === 0) process.exitCode = 1
   }
+  writeRecord('g1', startedAt, { guarantee: 'G1', seed, runs, objections_without: objections })
 }
 
 if (import.meta.main) await main()

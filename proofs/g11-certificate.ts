@@ -7,7 +7,7 @@
  * then find accepted forgeries.
  */
 import { spawnSync } from 'node:child_process'
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { publicKeyPem } from '@sensei/core/certificate/ed25519'
@@ -18,6 +18,7 @@ import { ATTACKS } from './g11/attacks.ts'
 import { CONTROLS, patchedVerify } from './g11/controls.ts'
 import { newKey, randomFrom, randomStatement } from './g11/statements.ts'
 import type { Random } from './g11/statements.ts'
+import { writeRecord } from './record.ts'
 
 export type Verify = typeof verifyCertificate
 
@@ -140,21 +141,14 @@ async function main(): Promise<void> {
     controls[control.name] = found.failures[0] ?? 'NOTHING'
     if (found.failures.length === 0) result.failures.push(`no forgery without ${control.name}`)
   }
-  const record = {
+  writeRecord('g11', startedAt, {
     guarantee: 'G11',
-    date: new Date().toISOString().slice(0, 10),
-    node: process.version,
     openssl_version: spawnSync('openssl', ['version'], { encoding: 'utf8' }).stdout.trim(),
     seed,
     ...result,
     failures: result.failures.slice(0, 20),
     forgery_accepted_without: controls,
-    seconds: Math.round((performance.now() - startedAt) / 1000),
-  }
-  const text = `${JSON.stringify(record, null, 2)}\n`
-  process.stdout.write(text)
-  mkdirSync(path.join(import.meta.dirname, 'records'), { recursive: true })
-  writeFileSync(path.join(import.meta.dirname, 'records/g11.json'), text)
+  })
   process.exitCode = result.failures.length === 0 ? 0 : 1
 }
 

@@ -13,6 +13,7 @@ import { Door, type Tx } from '@sensei/postgres/door'
 import { PostgresJournal } from '@sensei/postgres/journal'
 import { provision } from '@sensei/postgres/provision'
 import { type Random, randomFrom } from './g1/random.ts'
+import { writeRecord } from './record.ts'
 
 export interface Options {
   readonly version: PostgresVersion
@@ -227,9 +228,11 @@ export const NOT_DEFINER = 'alter function number_events() security invoker'
 
 async function main(): Promise<void> {
   const seed = Number(process.env.SEED ?? Math.floor(Math.random() * 1e9))
+  const startedAt = performance.now()
+  const runs: object[] = []
   for (const version of [18, 15] as const) {
     const result = await run({ version, events: 200_000, writers: 16, seed })
-    process.stdout.write(`${JSON.stringify({ proof: 'G2 positions', version, seed, ...result })}\n`)
+    runs.push({ version, ...result })
     const lost = result.events - result.read
     if (result.holes + result.outOfOrder + lost !== 0) process.exitCode = 1
   }
@@ -240,7 +243,12 @@ async function main(): Promise<void> {
     seed,
     sabotage: PLAIN_SEQUENCE,
   })
-  process.stdout.write(`${JSON.stringify({ control: 'a plain sequence', ...control })}\n`)
+  writeRecord('g2-positions', startedAt, {
+    guarantee: 'G2',
+    seed,
+    runs,
+    with_a_plain_sequence: control,
+  })
   if (control.holes === 0) process.exitCode = 1
   process.exit()
 }

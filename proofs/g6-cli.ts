@@ -6,13 +6,14 @@
  *
  * The negative control writes the ledger row in a transaction of its own (as g6-sigkill.ts does for the loader alone).
  */
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Found, judge } from './cli/oracle.ts'
 import { type Edit, patchedRepository } from './cli/patched-repository.ts'
 import { type CliEnd, type CliRun, kill, shippedRepository, workersOf } from './cli/run-cli.ts'
 import { ended, Stage } from './cli/stage.ts'
+import { writeRecord } from './record.ts'
 import { LEDGER_APART } from './target/patched-target.ts'
 import { type Random, randomFrom } from './target/random.ts'
 
@@ -348,19 +349,12 @@ async function main(): Promise<void> {
   shipped.remove()
   const wrong = [...result.failures]
   if (without.failures.length === 0) wrong.push('nothing was doubled without the mechanism')
-  const record = {
+  writeRecord('g6-cli', startedAt, {
     guarantee: 'G6',
-    date: new Date().toISOString().slice(0, 10),
-    node: process.version,
     run: result,
     ledger_apart: { ...without, expected: undefined },
     failures: wrong,
-    seconds: Math.round((performance.now() - startedAt) / 1000),
-  }
-  const text = `${JSON.stringify(record, null, 2)}\n`
-  process.stdout.write(text)
-  mkdirSync(path.join(import.meta.dirname, 'records'), { recursive: true })
-  writeFileSync(path.join(import.meta.dirname, 'records/g6-cli.json'), text)
+  })
   process.exitCode = wrong.length === 0 ? 0 : 1
 }
 

@@ -8,12 +8,12 @@
  */
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdirSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type OwnServer, startPostgres, urlOf } from '@sensei/contracts/servers'
 import { SenseiError } from '@sensei/core/errors'
 import type { Run, Target } from '@sensei/core/ports/target'
+import { writeRecord } from './record.ts'
 import { LEDGER_APART, patchedTarget, shippedTarget } from './target/patched-target.ts'
 import { type Random, randomFrom } from './target/random.ts'
 import { type Found, judge, PLAN } from './target/rows.ts'
@@ -219,19 +219,12 @@ async function main(): Promise<void> {
   })
   const wrong = [...failures(result), ...failures(older)]
   if (without.double === 0) wrong.push('no row was doubled without the mechanism')
-  const record = {
+  writeRecord('g6-chunks', startedAt, {
     guarantee: 'G6',
-    date: new Date().toISOString().slice(0, 10),
-    node: process.version,
     runs: [result, older],
     ledger_apart: without,
     failures: wrong,
-    seconds: Math.round((performance.now() - startedAt) / 1000),
-  }
-  const text = `${JSON.stringify(record, null, 2)}\n`
-  process.stdout.write(text)
-  mkdirSync(path.join(import.meta.dirname, 'records'), { recursive: true })
-  writeFileSync(path.join(import.meta.dirname, 'records/g6-chunks.json'), text)
+  })
   process.exitCode = wrong.length === 0 ? 0 : 1
   clearInterval(alive)
 }

@@ -10,13 +10,13 @@
  */
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdirSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { startProxy, type Verdict } from '@sensei/contracts/proxy'
 import { freshDatabase, server as sharedServer, urlOf } from '@sensei/contracts/servers'
 import { isSenseiError } from '@sensei/core/errors'
 import type { ChunkLoader, Run, Target } from '@sensei/core/ports/target'
 import type { Receipt } from '@sensei/core/receipt'
+import { writeRecord } from './record.ts'
 import { GUESSED, patchedTarget, shippedTarget, UNFENCED } from './target/patched-target.ts'
 import { randomFrom } from './target/random.ts'
 import { judge, loadRequest, PLAN } from './target/rows.ts'
@@ -254,20 +254,13 @@ async function main(): Promise<void> {
   const wrong = failures(results)
   if (without.fence.stallsWithDoubles === 0) wrong.push('nothing was doubled without the fence')
   if (without.ledger.double === 0) wrong.push('nothing was doubled by guessing')
-  const record = {
+  writeRecord('g7-fence', startedAt, {
     guarantee: 'G7',
-    date: new Date().toISOString().slice(0, 10),
-    node: process.version,
     seed,
     ...results,
     without,
     failures: wrong,
-    seconds: Math.round((performance.now() - startedAt) / 1000),
-  }
-  const text = `${JSON.stringify(record, null, 2)}\n`
-  process.stdout.write(text)
-  mkdirSync(path.join(import.meta.dirname, 'records'), { recursive: true })
-  writeFileSync(path.join(import.meta.dirname, 'records/g7-fence.json'), text)
+  })
   process.exitCode = wrong.length === 0 ? 0 : 1
   clearInterval(alive)
 }

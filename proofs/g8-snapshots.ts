@@ -5,7 +5,7 @@
  *
  * The negative control goes on with the old chunks as they are: there the same edits must leave a mixture.
  */
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { readFileSync, rmSync } from 'node:fs'
 import path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { SenseiError } from '@sensei/core/errors'
@@ -15,6 +15,7 @@ import { judge } from './cli/oracle.ts'
 import { patchedRepository } from './cli/patched-repository.ts'
 import { type CliRun, kill, shippedRepository } from './cli/run-cli.ts'
 import { Stage } from './cli/stage.ts'
+import { writeRecord } from './record.ts'
 import { type Random, randomFrom } from './target/random.ts'
 
 export interface Options {
@@ -218,19 +219,12 @@ async function main(): Promise<void> {
   shipped.remove()
   const wrong = [...result.failures]
   if (without.failures.length === 0) wrong.push('no mixture was seen without the mechanism')
-  const record = {
+  writeRecord('g8', startedAt, {
     guarantee: 'G8',
-    date: new Date().toISOString().slice(0, 10),
-    node: process.version,
     run: result,
     without_reconciling: without,
     failures: wrong,
-    seconds: Math.round((performance.now() - startedAt) / 1000),
-  }
-  const text = `${JSON.stringify(record, null, 2)}\n`
-  process.stdout.write(text)
-  mkdirSync(path.join(import.meta.dirname, 'records'), { recursive: true })
-  writeFileSync(path.join(import.meta.dirname, 'records/g8.json'), text)
+  })
   process.exitCode = wrong.length === 0 ? 0 : 1
 }
 

@@ -1,9 +1,8 @@
 /** G9 at full size: mutants on both versions of PostgreSQL, whole random migrations, every negative control; written down. */
-import { writeFileSync } from 'node:fs'
-import path from 'node:path'
 import { type ServerAddress, servers } from '@sensei/contracts/servers'
 import { run as runClean } from '../g9-clean.ts'
 import { run as runMutants } from '../g9-mutants.ts'
+import { writeRecord } from '../record.ts'
 import { CONTROLS, runWithout } from './controls.ts'
 
 const seed = Number(process.env['SENSEI_SEED'] ?? 9)
@@ -23,20 +22,13 @@ export async function recordProof(): Promise<number> {
   process.stdout.write(`clean: ${JSON.stringify(clean)}\n`)
   const controls = await foundWithout(pg18)
   const unnoticed = Object.values(controls).filter((failure) => failure === 'nothing')
-  const record = {
+  writeRecord('g9', begun, {
     guarantee: 'G9',
-    date: new Date().toISOString().slice(0, 10),
-    node: process.version,
     seed,
     mutants,
     clean,
     found_without: controls,
-    seconds: Math.round((performance.now() - begun) / 1000),
-  }
-  writeFileSync(
-    path.join(import.meta.dirname, '../records/g9.json'),
-    `${JSON.stringify(record, null, 2)}\n`,
-  )
+  })
   const failures = [
     ...mutants.flatMap((result) => result.failures),
     ...clean.failures,
