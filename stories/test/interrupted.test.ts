@@ -1,5 +1,5 @@
 /** A migration that is stopped, killed or raced ends as one that was left alone: equal roots of every table. */
-import { rm } from 'node:fs/promises'
+import { readdir, rm } from 'node:fs/promises'
 import path from 'node:path'
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { openSession } from '@sensei/apps/session'
@@ -173,3 +173,22 @@ test('who resumes a migration that somebody runs is told who that is', async () 
     await session.close()
   }
 })
+
+test.each(['plan', 'verify'])(
+  'Ctrl-C during %s ends it, exits 130 and leaves no private copy',
+  async (command) => {
+    // So many rows take long enough to survey for the signal to come in the middle.
+    makeOrders(story.file(`${command}.sqlite`), 300_000)
+    const TARGET = await story.target()
+    const pair = ['--source', `sqlite:${command}.sqlite`, '--target', 'env:TARGET']
+    const { child, ended, said } = story.start([command, ...pair, '--progress', 'plain'], {
+      TARGET,
+    })
+    await said('Surveying every object')
+    child.kill('SIGINT')
+    const { exit, stdout } = await ended
+    expect(exit).toBe(130)
+    expect(stdout).toBe('')
+    expect(await readdir(path.join(story.dataFolder, 'private', 'copies'))).toEqual([])
+  },
+)
