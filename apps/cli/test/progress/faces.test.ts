@@ -82,7 +82,11 @@ test('a terminal shows a bar for each table in flight and one for all, drawn ove
   expect(bars.map((line) => line.trim().split(/\s+/)[0])).toEqual(['items', 'orders', 'total'])
   face.report(carried('orders', 1_000, 1_000))
   vi.advanceTimersByTime(150)
-  expect(terminal.screen.map((line) => line.trim().split(/\s+/)[0])).toEqual(['●', 'items', 'total'])
+  expect(terminal.screen.map((line) => line.trim().split(/\s+/)[0])).toEqual([
+    '●',
+    'items',
+    'total',
+  ])
   expect(terminal.screen.at(-1)).toContain('1,100/3,000')
 })
 
