@@ -12,21 +12,27 @@ export interface Side {
   readonly from: ScanView
 }
 
+/** So many ranges for each thread: the last ones end at about the same time, whatever their rows cost. */
+const RANGES_PER_THREAD = 4
+
 export async function bucketsOf(
   scanners: Scanners,
   side: Side,
   table: TableMapping,
 ): Promise<BucketTable> {
   const bits = bucketBits(table.rows)
-  const ranges = await side.witness.split(table, scanners.threads * 2)
-  const scans = ranges.map((range) => scanners.scan({ from: side.from, table, range, bits }))
-  const results = await Promise.allSettled(scans)
-  const whole = new BucketTable(bits)
-  for (const result of results) {
+  const ranges = await side.witness.split(table, scanners.threads * RANGES_PER_THREAD)
+  let whole: BucketTable | null = null
+  // Added as they come: no more than one range's buckets wait, and none of a table that is not begun.
+  const scans = ranges.map(async (range) => {
+    const scanned = await scanners.scan({ from: side.from, table, range, bits })
+    if (whole === null) whole = scanned
+    else whole.merge(scanned)
+  })
+  for (const result of await Promise.allSettled(scans)) {
     if (result.status === 'rejected') throw result.reason
-    whole.merge(result.value)
   }
-  return whole
+  return whole ?? new BucketTable(bits)
 }
 
 /** One side of a table, condensed: its buckets, and what the engine says about it. */

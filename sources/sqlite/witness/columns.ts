@@ -93,7 +93,9 @@ export function groupedCell(table: string, column: ColumnMapping): readonly stri
       ? `substr(typeof(${c}),1,1)`
       : `iif(typeof(${c})='${storage}','${tag}',iif(${c} is null,'n','?'))`,
     `octet_length(${c})`,
-    `':'||${c}`,
+    // Not `':' || c`, which would copy the value once more.
+    `iif(${c} is null,'',':')`,
+    c,
   ]
   const tag = finishedTag(column)
   if (finished !== null && tag !== null) return tagged(finished.storage, tag)
