@@ -52,26 +52,41 @@ export async function emptyDatabase(
   return make(plane.adminUrl, name)
 }
 
-const loadControl = async () => ({
+const loadTasks = async () => ({
   ...(await import('@sensei/postgres/door')),
-  ...(await import('@sensei/postgres/journal')),
   ...(await import('@sensei/postgres/tasks')),
   ...(await import('@sensei/embedded/doorbell')),
 })
+const loadJournal = () => import('@sensei/postgres/journal')
 const loadSqlite = () => import('@sensei/sqlite/source')
 const loadTarget = () => import('@sensei/target/target')
 
-/** For a process that waits: the code of whatever it will open. */
-export async function loadAdapters(): Promise<void> {
-  await Promise.all([loadControl(), loadSqlite(), loadTarget()])
+/** For a process that waits: the code of whatever it will open. A worker keeps no journal. */
+export async function loadAdapters(process: 'conductor' | 'worker'): Promise<void> {
+  const journal = process === 'conductor' ? loadJournal() : null
+  await Promise.all([loadTasks(), loadSqlite(), loadTarget(), journal])
 }
 
 export async function openControl(address: ControlAddress): Promise<Control> {
-  const { Door, PostgresJournal, PostgresTasks, openDoorbell } = await loadControl()
+  const [{ PostgresJournal }, { door, ...tasks }] = await Promise.all([
+    loadJournal(),
+    openTasksAndDoor(address),
+  ])
+  return { journal: new PostgresJournal(door, address.orgId), ...tasks }
+}
+
+/** What a worker needs of the control plane. */
+export async function openTasks(address: ControlAddress): Promise<Omit<Control, 'journal'>> {
+  const { door: _, ...tasks } = await openTasksAndDoor(address)
+  return tasks
+}
+
+async function openTasksAndDoor(address: ControlAddress) {
+  const { Door, PostgresTasks, openDoorbell } = await loadTasks()
   const door = new Door(address.control)
   const doorbell = await openDoorbell(address.control)
   return {
-    journal: new PostgresJournal(door, address.orgId),
+    door,
     tasks: new PostgresTasks(door, address.orgId),
     doorbell,
     close: async () => {

@@ -1,5 +1,6 @@
 /** Everything the engine works with, behind ports. apps/pillars.ts chooses who plays which part. */
 import type { Statement } from '@sensei/core/certificate/statement'
+import type { Plan } from '@sensei/core/plan'
 import type { Doorbell } from '@sensei/core/ports/doorbell'
 import type { Journal } from '@sensei/core/ports/journal'
 import type { Progress } from '@sensei/core/ports/progress'
@@ -49,6 +50,7 @@ export interface Hands {
 
 export interface Assignment {
   readonly run: Run
+  readonly plan: Plan
   readonly snapshot: Snapshot
 }
 

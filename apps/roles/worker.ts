@@ -4,23 +4,22 @@ import type { TableMapping } from '@sensei/core/plan'
 import type { Receipt } from '@sensei/core/receipt'
 import { patiently } from '@sensei/engine/patience'
 import { work } from '@sensei/engine/worker/worker'
-import { loadAdapters, openControl, openSource, openTarget } from '../pillars.ts'
+import { loadAdapters, openSource, openTarget, openTasks } from '../pillars.ts'
 import type { FromWorker, Posting, ToWorker } from './messages.ts'
 
 const say = (message: FromWorker): void => void process.send?.(message)
 
 async function main(posting: Posting, dismissed: AbortSignal): Promise<void> {
   const { assignment, owner } = posting
-  const { migrationId } = assignment.run
+  const { plan, run } = assignment
+  const { migrationId } = run
   const [source, control, target] = await Promise.all([
     openSource(posting.sourceUrl),
-    openControl(posting.control),
+    openTasks(posting.control),
     patiently(dismissed, () => openTarget(posting.targetUrl)),
   ])
-  const plan = (await control.journal.entries(migrationId, 'plan')).at(-1)?.plan
-  if (plan === undefined) return
   const reader = await source.openReader(assignment.snapshot)
-  const loader = await patiently(dismissed, () => target.openLoader(assignment.run, owner))
+  const loader = await patiently(dismissed, () => target.openLoader(run, owner))
   const { tasks, doorbell } = control
   const onReceipt = (table: TableMapping, receipt: Receipt): void =>
     say({ kind: 'receipt', table: table.source, rows: receipt.rowsRead, total: table.rows })
@@ -55,4 +54,4 @@ process.on('message', (message: Posting | ToWorker) => {
 })
 say({ kind: 'ready' })
 // What cannot be loaded is told by whatever opens it.
-await loadAdapters().catch(() => undefined)
+await loadAdapters('worker').catch(() => undefined)

@@ -63,5 +63,5 @@ async function startHands(load: Load): Promise<Hands> {
   const tallies = await cast.tasks.byTarget(run.migrationId, 'chunk')
   const waiting = tallies.reduce((sum, tally) => sum + tally.waiting, 0)
   const count = Math.max(1, Math.min(options.workers, waiting))
-  return cast.crew.start({ run, snapshot }, count, new Map(done))
+  return cast.crew.start({ run, plan, snapshot }, count, new Map(done))
 }

@@ -9,15 +9,13 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { SenseiError } from '@sensei/core/errors'
-import { Kysely, PostgresDialect } from 'kysely'
 import pg from 'pg'
 import { type ConnectionSettings, isConnectionLoss, patiently } from './connection.ts'
-import type { Database } from './database.ts'
 
 export interface Tx {
   query<R extends pg.QueryResultRow>(text: string, values?: readonly unknown[]): Promise<R[]>
-  /** The same transaction, typed by the model. */
-  readonly db: Kysely<Database>
+  /** The connection of the transaction, for what types it by the model (typed.ts). */
+  readonly client: Pick<pg.PoolClient, 'query'>
 }
 
 export interface DoorOptions {
@@ -170,16 +168,10 @@ async function commit(client: pg.PoolClient, xid: string): Promise<void> {
 }
 
 function transactionOn(client: pg.PoolClient): Tx {
-  const held = { query: client.query.bind(client), release: () => undefined }
-  const pool = { connect: async () => held, end: async () => undefined }
-  let db: Kysely<Database> | undefined
   return {
+    client,
     async query<R extends pg.QueryResultRow>(text: string, values: readonly unknown[] = []) {
       return (await client.query<R>(text, [...values])).rows
-    },
-    get db() {
-      db ??= new Kysely<Database>({ dialect: new PostgresDialect({ pool: pool as never }) })
-      return db
     },
   }
 }

@@ -17,6 +17,7 @@ import type { Receipt } from '@sensei/core/receipt'
 import type { Verdict, Verification } from '@sensei/core/verdict'
 import { sql } from 'kysely'
 import type { Tx } from './door.ts'
+import { typed } from './typed.ts'
 
 const RECEIPTS_PER_STATEMENT = 1_000
 
@@ -76,12 +77,12 @@ export async function readEntries<K extends EntryKind>(
 }
 
 async function writePlan(tx: Tx, of: Of, entry: PlanEntry): Promise<void> {
-  await tx.db
+  await typed(tx)
     .insertInto('plan')
     .values({ ...of, version: entry.version, hash: entry.hash, body: JSON.stringify(entry.plan) })
     .onConflict((conflict) => conflict.columns(['org_id', 'migration_id', 'version']).doNothing())
     .execute()
-  const { hash } = await tx.db
+  const { hash } = await typed(tx)
     .selectFrom('plan')
     .select('hash')
     .where('migration_id', '=', of.migration_id)
@@ -95,7 +96,7 @@ async function writePlan(tx: Tx, of: Of, entry: PlanEntry): Promise<void> {
 }
 
 async function readPlans(tx: Tx, migrationId: string): Promise<readonly PlanEntry[]> {
-  const rows = await tx.db
+  const rows = await typed(tx)
     .selectFrom('plan')
     .select(['version', 'hash', 'body'])
     .where('migration_id', '=', migrationId)
@@ -117,7 +118,7 @@ export async function writeReceipts(tx: Tx, of: Of, receipts: readonly Receipt[]
   const rows = [...new Map(receipts.map((receipt) => [receipt.step, receipt])).values()]
   for (let start = 0; start < rows.length; start += RECEIPTS_PER_STATEMENT) {
     const batch = rows.slice(start, start + RECEIPTS_PER_STATEMENT)
-    await tx.db
+    await typed(tx)
       .insertInto('receipt')
       .values(batch.map((receipt) => ({ ...of, ...receiptRow(receipt) })))
       .onConflict((conflict) =>
@@ -150,7 +151,7 @@ function receiptRow(receipt: Receipt) {
 }
 
 async function readReceipts(tx: Tx, migrationId: string): Promise<readonly ReceiptEntry[]> {
-  const rows = await tx.db
+  const rows = await typed(tx)
     .selectFrom('receipt')
     .selectAll()
     .where('migration_id', '=', migrationId)
@@ -176,7 +177,7 @@ async function readReceipts(tx: Tx, migrationId: string): Promise<readonly Recei
 async function writeAgent(tx: Tx, of: Of, entry: AgentEntry): Promise<void> {
   const { id, role, owner, outcome } = entry
   const state = JSON.stringify(entry.state)
-  await tx.db
+  await typed(tx)
     .insertInto('agent_execution')
     .values({ ...of, id, role, owner, state, outcome })
     .onConflict((conflict) =>
@@ -188,7 +189,7 @@ async function writeAgent(tx: Tx, of: Of, entry: AgentEntry): Promise<void> {
 }
 
 async function readAgents(tx: Tx, migrationId: string): Promise<readonly AgentEntry[]> {
-  const rows = await tx.db
+  const rows = await typed(tx)
     .selectFrom('agent_execution')
     .select(['id', 'role', 'owner', 'state', 'outcome'])
     .where('migration_id', '=', migrationId)
@@ -207,7 +208,7 @@ async function readAgents(tx: Tx, migrationId: string): Promise<readonly AgentEn
 
 async function writeVerification(tx: Tx, of: Of, entry: VerificationEntry): Promise<void> {
   const { id, verdict, verification } = entry
-  await tx.db
+  await typed(tx)
     .insertInto('verification')
     .values({ ...of, id, verdict, report: JSON.stringify(verification) })
     .onConflict((conflict) => conflict.columns(['org_id', 'id']).doNothing())
@@ -218,7 +219,7 @@ async function readVerifications(
   tx: Tx,
   migrationId: string,
 ): Promise<readonly VerificationEntry[]> {
-  const rows = await tx.db
+  const rows = await typed(tx)
     .selectFrom('verification')
     .select(['id', 'verdict', 'report'])
     .where('migration_id', '=', migrationId)
@@ -234,7 +235,7 @@ async function readVerifications(
 
 async function writeCertificate(tx: Tx, of: Of, entry: CertificateEntry): Promise<void> {
   const { id, verificationId, keyId, envelope } = entry
-  await tx.db
+  await typed(tx)
     .insertInto('certificate')
     .values({
       ...of,
@@ -248,7 +249,7 @@ async function writeCertificate(tx: Tx, of: Of, entry: CertificateEntry): Promis
 }
 
 async function readCertificates(tx: Tx, migrationId: string): Promise<readonly CertificateEntry[]> {
-  const rows = await tx.db
+  const rows = await typed(tx)
     .selectFrom('certificate')
     .select(['id', 'verification_id', 'key_id', 'envelope'])
     .where('migration_id', '=', migrationId)
@@ -265,7 +266,7 @@ async function readCertificates(tx: Tx, migrationId: string): Promise<readonly C
 
 /** The first one stands: cleaning again finds less in the target than cleaning did. */
 async function writeArchive(tx: Tx, of: Of, entry: ArchiveEntry): Promise<void> {
-  await tx.db
+  await typed(tx)
     .insertInto('archive')
     .values({
       ...of,
@@ -278,7 +279,7 @@ async function writeArchive(tx: Tx, of: Of, entry: ArchiveEntry): Promise<void> 
 }
 
 async function readArchive(tx: Tx, migrationId: string): Promise<readonly ArchiveEntry[]> {
-  const rows = await tx.db
+  const rows = await typed(tx)
     .selectFrom('archive')
     .selectAll()
     .where('migration_id', '=', migrationId)

@@ -16,6 +16,7 @@ import { SenseiError } from '@sensei/core/errors'
 import type { Door, Tx } from './door.ts'
 import { readEntries, writeEntries } from './entries.ts'
 import { inOurWords } from './errors.ts'
+import { typed } from './typed.ts'
 
 const LIST_MAX = 1_000
 
@@ -88,7 +89,7 @@ export class PostgresJournal implements Journal {
 
   async events(migrationId: string): Promise<readonly LifecycleEvent[]> {
     const rows = await this.#read((tx) =>
-      tx.db
+      typed(tx)
         .selectFrom('migration_event')
         .selectAll()
         .where('migration_id', '=', migrationId)
@@ -130,7 +131,7 @@ function eventPayload(payload: object): string {
 }
 
 function migrations(tx: Tx) {
-  return tx.db
+  return typed(tx)
     .selectFrom('migration as m')
     .innerJoin('connection as s', (join) =>
       join.onRef('s.org_id', '=', 'm.org_id').onRef('s.id', '=', 'm.source_id'),
@@ -175,12 +176,12 @@ function toRecord(row: MigrationRow): MigrationRecord {
 }
 
 async function connectionId(tx: Tx, orgId: string, endpoint: Endpoint): Promise<string> {
-  await tx.db
+  await typed(tx)
     .insertInto('connection')
     .values({ org_id: orgId, engine: endpoint.engine, url: endpoint.url })
     .onConflict((conflict) => conflict.columns(['org_id', 'engine', 'url']).doNothing())
     .execute()
-  const { id } = await tx.db
+  const { id } = await typed(tx)
     .selectFrom('connection')
     .select('id')
     .where('engine', '=', endpoint.engine)

@@ -104,6 +104,9 @@ update task set state = 'ready', lease_epoch = lease_epoch + 1, lease_owner = nu
   attempts = greatest(attempts - 1, 0)
 where migration_id = $1 and lease_owner = $2 and state = 'leased' returning id`
 
+const DISCARD = `
+delete from task where migration_id = $1 and target = any($2::text[]) returning id`
+
 export class PostgresTasks implements Tasks {
   readonly #door: Door
   readonly #orgId: string
@@ -208,12 +211,8 @@ export class PostgresTasks implements Tasks {
 
   async discard(migrationId: string, targets: readonly string[]): Promise<number> {
     return this.#write(async (tx) => {
-      const { numDeletedRows } = await tx.db
-        .deleteFrom('task')
-        .where('migration_id', '=', migrationId)
-        .where('target', 'in', targets.length > 0 ? targets : [null])
-        .executeTakeFirst()
-      return Number(numDeletedRows)
+      const rows = await tx.query(DISCARD, [migrationId, targets])
+      return rows.length
     })
   }
 

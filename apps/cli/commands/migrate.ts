@@ -63,7 +63,7 @@ const loadConductor = () => import('@sensei/engine/conductor')
 /** What a run needs is loaded while the server of the control plane starts. */
 export function loadAhead(): void {
   // What cannot be loaded is told by whoever needs it.
-  Promise.all([loadConductor(), loadAdapters()]).catch(() => undefined)
+  Promise.all([loadConductor(), loadAdapters('conductor')]).catch(() => undefined)
 }
 
 /** The run itself, for every command that is a migration: migrate, demo, retry. */

@@ -3,6 +3,7 @@ import { server, startPostgres } from '@sensei/contracts/servers'
 import { Door } from '@sensei/postgres/door'
 import { PostgresJournal } from '@sensei/postgres/journal'
 import { PostgresTasks } from '@sensei/postgres/tasks'
+import { typed } from '@sensei/postgres/typed'
 import { provision } from '@sensei/postgres/provision'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { endpoints, type TestControl, testControl } from './control-database.ts'
@@ -70,7 +71,7 @@ describe.each([18, 15] as const)('the door on PostgreSQL %i', (version) => {
   test('Kysely and SQL see one transaction and one tenant', async () => {
     await plane.door.write(plane.orgId, async (tx) => {
       const values = { org_id: plane.orgId, engine: 'sqlite', url: 'sqlite:/kysely.db' }
-      await tx.db.insertInto('connection').values(values).execute()
+      await typed(tx).insertInto('connection').values(values).execute()
       const seen = await tx.query('select from connection where url = $1', [values.url])
       expect(seen).toHaveLength(1)
     })
