@@ -1,4 +1,5 @@
 /** The kernel against the code beside it: a row has the same bytes, or the same reason, whoever writes it. */
+import { isUtf8 } from 'node:buffer'
 import { Random } from '@sensei/apps/demo/random'
 import type { ColumnMapping } from '@sensei/core/plan'
 import { afterAll, expect, it } from 'vitest'
@@ -173,3 +174,39 @@ it('the kernel writes what is written without it, for every column and every val
   }
   expect(bytes).toBeGreaterThan(100_000)
 }, 120_000)
+
+const EDGE_BYTES = [
+  ...[0, 1, 0x7f, 0x80, 0x8f, 0x90, 0x9f, 0xa0, 0xbf, 0xc0, 0xc1, 0xc2, 0xdf],
+  ...[0xe0, 0xe1, 0xec, 0xed, 0xee, 0xef, 0xf0, 0xf1, 0xf3, 0xf4, 0xf5, 0xff],
+] as const
+
+it('a text is taken if it is UTF-8 without NUL, whichever bytes stand wherever in it', () => {
+  const random = new Random(SEED + 1)
+  const characters = ['a', 'é', '東', '😀'].map((one) => Buffer.from(one))
+  const texts = Array.from({ length: 6_000 }, () => {
+    const plain = Array.from({ length: random.below(20) }, () =>
+      random.pick(characters as [Buffer]),
+    )
+    const flaw = Array.from({ length: random.below(5) }, () => random.pick(EDGE_BYTES))
+    const place = random.below(plain.length + 1)
+    return Buffer.concat([...plain.slice(0, place), Buffer.from(flaw), ...plain.slice(place)])
+  })
+  const path = makeDatabase(folder, (database) => {
+    database.exec('create table t (a); begin')
+    const insert = database.prepare('insert into t values (cast(? as text))')
+    for (const text of texts) insert.run(text)
+    database.exec('commit')
+  })
+  const database = openReadOnly(path)
+  const file = PageFile.open(path)!
+  const table = readableTable(database, mapping('t', [column('a', 'text', 'text')]))
+  const written = batched(file, table, true, layoutOf(database, 't', ['a'])!)
+  file.close()
+  database.close()
+  const hostile = texts.flatMap((text, at) =>
+    isUtf8(text) && !text.includes(0) ? [] : [BigInt(at + 1)],
+  )
+  expect(hostile.length).toBeGreaterThan(1_000)
+  expect(hostile.length).toBeLessThan(5_500)
+  expect(written.hostile).toEqual(hostile)
+}, 60_000)

@@ -453,7 +453,8 @@ const CASES: Record<string, Case> = {
     likely: clock.map(text),
   },
   json: {
-    mapping: column('c', 'json', 'json'),
+    // Where a row is to be rejected PostgreSQL itself refuses what is no JSON, and the loader takes the chunk apart.
+    mapping: column('c', 'json', 'json', { unfit: 'null' }),
     planned: (v) => {
       const shown = textOf(v)
       if (shown === null) return null
