@@ -18,8 +18,11 @@ export const TIME_BYTES_MAX = 15
 export function putDate(bytes: Uint8Array, at: number, days: number): number {
   // Years begin in March, so that the leap day is the last one.
   const shifted = days + DAYS_FROM_0000_03_01_TO_2000
-  const era = Math.floor(shifted / DAYS_IN_400_YEARS)
-  const day = shifted - era * DAYS_IN_400_YEARS
+  const usual = shifted >= 0 && shifted <= 0x7fffffff
+  const era = usual
+    ? ((shifted | 0) / DAYS_IN_400_YEARS) | 0
+    : Math.floor(shifted / DAYS_IN_400_YEARS)
+  const day = (shifted - era * DAYS_IN_400_YEARS) | 0
   const year = ((day - ((day / 1460) | 0) + ((day / 36524) | 0) - ((day / 146096) | 0)) / 365) | 0
   const ofYear = day - (365 * year + ((year / 4) | 0) - ((year / 100) | 0))
   const month = ((5 * ofYear + 2) / 153) | 0

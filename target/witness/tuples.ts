@@ -110,24 +110,38 @@ export class TupleDecoder {
         at += 2
         continue
       }
-      if (data.length - at < 4) return this.#wait(at, 4)
-      const length = data.readInt32BE(at)
-      const field = this.#fields[this.#field] as FieldPlan
-      if (length < 0) this.#out.null()
-      else if (length >= VERBATIM_FROM && field.verbatim) {
-        this.#out.header(field.tag.charCodeAt(0), length)
-        this.#streaming = length
-        at += 4
-        continue
-      } else {
-        if (data.length - at < 4 + length) return this.#wait(at, 4 + length)
-        field.decode(this.#out, data, at + 4, length)
-        at += length
-      }
-      at += 4
-      this.#endField()
+      at = this.#readFields(data, at)
+      if (this.#field >= 0 && this.#streaming === 0) return at
     }
     return data.length
+  }
+
+  /** Up to the end of the row, or to a field that is not whole or not to be held. */
+  #readFields(data: Buffer, from: number): number {
+    const fields = this.#fields
+    const out = this.#out
+    let at = from
+    for (let place = this.#field; place < fields.length; place += 1) {
+      this.#field = place
+      if (data.length - at < 4) return this.#wait(at, 4)
+      const length = data.readInt32BE(at)
+      if (length < 0) {
+        out.null()
+        at += 4
+        continue
+      }
+      const field = fields[place] as FieldPlan
+      if (length >= VERBATIM_FROM && field.verbatim) {
+        out.header(field.tag.charCodeAt(0), length)
+        this.#streaming = length
+        return at + 4
+      }
+      if (data.length - at < 4 + length) return this.#wait(at, 4 + length)
+      field.decode(out, data, at + 4, length)
+      at += 4 + length
+    }
+    this.#endRow()
+    return at
   }
 
   #start(data: Buffer): number {
