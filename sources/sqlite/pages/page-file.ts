@@ -1,8 +1,7 @@
 /**
  * A SQLite file as its pages (https://sqlite.org/fileformat2.html), for the two readers that want bytes and no SQL: the
- * copier's fast path and the survey. Only for a private copy: nobody writes to it, and no journal stands beside it.
- * quick_check walks its trees while the survey does, and is through before the copier begins: the survey may meet damage.
- * The validator's witness does not use this; it asks SQLite itself.
+ * copier's fast path and the survey. Only for a private copy: nobody writes to it and no journal stands beside it. It may
+ * be damaged: quick_check may still be walking its trees. The validator's witness does not use this; it asks SQLite itself.
  */
 import { closeSync, existsSync, fstatSync, openSync, readSync } from 'node:fs'
 import { SenseiError } from '@sensei/core/errors'

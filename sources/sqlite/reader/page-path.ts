@@ -1,5 +1,6 @@
 /**
- * The fast path: rows go from the pages of the private copy into COPY BINARY, no SQL and no JavaScript string between.
+ * Rows go from the pages of the private copy into COPY BINARY, no SQL and no JavaScript string between. The kernel does the
+ * usual values (kernel-columns.ts); here is every value, and the rows that do not lie within a page.
  * What it is not made for (a text with NUL or invalid UTF-8, a value that an old record does not have) it says of the
  * row that holds it, and the exact path reads that row.
  */

@@ -13,7 +13,7 @@ import { keyAt, type ScanRequest, type ScanResult, scanRange } from './scan.ts'
 import { addTally } from './tally.ts'
 
 /** Below this a thread costs more than it saves: where pages are read, and where SQLite is asked. */
-const BYTES_A_RANGE_MIN = 16 * 1024 * 1024
+const BYTES_A_RANGE_MIN = 32 * 1024 * 1024
 const ROWS_A_RANGE_MIN = 50_000
 const THREADS_MAX = 4
 

@@ -176,9 +176,9 @@ it('the kernel writes what is written without it, for every column and every val
 }, 120_000)
 
 const EDGE_BYTES = [
-  ...[0, 1, 0x7f, 0x80, 0x8f, 0x90, 0x9f, 0xa0, 0xbf, 0xc0, 0xc1, 0xc2, 0xdf],
-  ...[0xe0, 0xe1, 0xec, 0xed, 0xee, 0xef, 0xf0, 0xf1, 0xf3, 0xf4, 0xf5, 0xff],
-] as const
+  [0, 1, 0x7f, 0x80, 0x8f, 0x90, 0x9f, 0xa0, 0xbf, 0xc0, 0xc1, 0xc2, 0xdf],
+  [0xe0, 0xe1, 0xec, 0xed, 0xee, 0xef, 0xf0, 0xf1, 0xf3, 0xf4, 0xf5, 0xff],
+].flat()
 
 it('a text is taken if it is UTF-8 without NUL, whichever bytes stand wherever in it', () => {
   const random = new Random(SEED + 1)
@@ -187,7 +187,10 @@ it('a text is taken if it is UTF-8 without NUL, whichever bytes stand wherever i
     const plain = Array.from({ length: random.below(20) }, () =>
       random.pick(characters as [Buffer]),
     )
-    const flaw = Array.from({ length: random.below(5) }, () => random.pick(EDGE_BYTES))
+    const flaw = Array.from(
+      { length: random.below(5) },
+      () => EDGE_BYTES[random.below(EDGE_BYTES.length)]!,
+    )
     const place = random.below(plain.length + 1)
     return Buffer.concat([...plain.slice(0, place), Buffer.from(flaw), ...plain.slice(place)])
   })

@@ -199,7 +199,7 @@ test('the profile of a big table, scanned in ranges side by side, is that of one
       case when i = 99999 then cast(x'61ff' as text) when i = 5 then 'a' || char(0) else 'text ' || i end`
   const rowid = makeDatabase(
     folder,
-    `create table t (id integer primary key, d text, r real, s text, b blob); insert into t ${fill}, zeroblob(300) from n`,
+    `create table t (id integer primary key, d text, r real, s text, b blob); insert into t ${fill}, zeroblob(600) from n`,
   )
   const keyed = makeDatabase(
     folder,
