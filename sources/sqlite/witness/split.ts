@@ -2,13 +2,14 @@
 import type { DatabaseSync } from 'node:sqlite'
 import type { Json } from '@sensei/core/json'
 import { quoteIdent } from '@sensei/core/sql'
+import { prepared } from '../statements.ts'
 
 const ALIASES = ['rowid', '_rowid_', 'oid'] as const
 const ROWS_PER_RANGE_MIN = 20_000
 
 /** The name by which a table's rowid can be read; null for WITHOUT ROWID, views and tables whose columns hide it. */
 export function rowidAlias(database: DatabaseSync, table: string): string | null {
-  const columns = database.prepare('select name from pragma_table_xinfo(?)').all(table)
+  const columns = prepared(database, 'select name from pragma_table_xinfo(?)').all(table)
   const taken = new Set(columns.map(({ name }) => String(name).toLowerCase()))
   const alias = ALIASES.find((name) => !taken.has(name))
   if (alias === undefined) return null
@@ -38,7 +39,9 @@ export function splitRowids(
   rowid: string | null,
   options: { parts: number; rows: number },
 ): Json[] {
-  if (rowid === null) return [null]
+  const count = BigInt(Math.min(options.parts, Math.floor(options.rows / ROWS_PER_RANGE_MIN)))
+  // One range needs no bounds. Of thousands of small tables each statement would be kept until the next collection.
+  if (rowid === null || count <= 1n) return [null]
   const id = `${quoteIdent(table)}.${rowid}`
   const from = quoteIdent(table)
   // Each by itself, or SQLite would not look at the ends of the tree but at every row.
@@ -49,9 +52,6 @@ export function splitRowids(
     .get()
   if (ends?.['low'] == null) return [null]
   const [low, high] = [BigInt(String(ends['low'])), BigInt(String(ends['high']))]
-  const count = BigInt(
-    Math.max(1, Math.min(options.parts, Math.floor(options.rows / ROWS_PER_RANGE_MIN))),
-  )
   const span = high - low + 1n
   const bounds = Array.from(
     { length: Number(count) },
