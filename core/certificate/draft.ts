@@ -6,7 +6,7 @@ import type { Snapshot } from '../snapshot.ts'
 import type { QueryVerification, Verification } from '../verdict.ts'
 import { mutationScore } from './consistency.ts'
 import { byTargetName, columnsDigest, databaseRoot } from './digests.ts'
-import { PREDICATE_TYPE, STATEMENT_TYPE } from './statement.ts'
+import { ENCODING, PREDICATE_TYPE, STATEMENT_TYPE } from './statement.ts'
 import type { CertifiedTable, Predicate, Statement } from './statement.ts'
 
 export interface CertificateDraft {
@@ -52,6 +52,7 @@ export function draftStatement(draft: CertificateDraft): Statement {
       plan: { hash: draft.planHash, version: draft.planVersion },
       verdict,
       receipts: draft.receipts,
+      encoding: ENCODING,
       tables,
       database_root: root,
       ...exceptions(draft),

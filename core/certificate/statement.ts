@@ -9,6 +9,8 @@ import { z } from 'zod'
 
 export const STATEMENT_TYPE = 'https://in-toto.io/Statement/v1'
 export const PREDICATE_TYPE = 'https://sensei.dev/attestation/migration/v1'
+/** Any change to what a row's bytes, hash or bucket are is a new number: roots of two encodings cannot be compared. */
+export const ENCODING = 'canonical-1'
 
 const name = z.string().min(1)
 const sourceName = z.string().describe('a name in the source, where it may even be empty')
@@ -101,6 +103,7 @@ const predicate = z.strictObject({
   receipts: z
     .enum(['ledger', 'none'])
     .describe('none: Sensei compared this pair, but has no record of how the rows came there'),
+  encoding: z.literal(ENCODING).describe('the version of docs/canonical.md that roots follow'),
   tables: z.array(table),
   database_root: sha256,
   rejects: z.array(z.strictObject({ table: name, count, digest: sha256 })),

@@ -3,7 +3,7 @@ import { generateKeyPairSync } from 'node:crypto'
 import { databaseRoot } from '@sensei/core/certificate/digests'
 import { readSigningKey } from '@sensei/core/certificate/ed25519'
 import type { SigningKey } from '@sensei/core/certificate/ed25519'
-import { PREDICATE_TYPE, STATEMENT_TYPE } from '@sensei/core/certificate/statement'
+import { ENCODING, PREDICATE_TYPE, STATEMENT_TYPE } from '@sensei/core/certificate/statement'
 import type { CertifiedTable, Predicate, Statement } from '@sensei/core/certificate/statement'
 
 export type Random = () => number
@@ -55,6 +55,7 @@ export function randomStatement(random: Random): Statement {
       ...randomFacts(random),
       ...randomChecks(random),
       verdict: losses.length + rejects.length > 0 ? 'equivalent_except_declared' : 'equivalent',
+      encoding: ENCODING,
       tables,
       database_root,
       rejects,

@@ -3,7 +3,7 @@ import { generateKeyPairSync } from 'node:crypto'
 import { readSigningKey } from '../../certificate/ed25519.ts'
 import type { SigningKey } from '../../certificate/ed25519.ts'
 import { databaseRoot } from '../../certificate/digests.ts'
-import { PREDICATE_TYPE, STATEMENT_TYPE } from '../../certificate/statement.ts'
+import { ENCODING, PREDICATE_TYPE, STATEMENT_TYPE } from '../../certificate/statement.ts'
 import type { Predicate, Statement } from '../../certificate/statement.ts'
 
 export function newSigningKey(): SigningKey {
@@ -52,6 +52,7 @@ function samplePredicate(): Predicate {
     plan: { hash: digest('b'), version: 2 },
     verdict: 'equivalent_except_declared',
     receipts: 'ledger',
+    encoding: ENCODING,
     tables: [
       {
         source: 'Kunden "alt"',
