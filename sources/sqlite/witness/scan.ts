@@ -16,6 +16,8 @@ import { concatenation, rowidOf } from './sql.ts'
 import { type ExtraValue, Walk } from './walk.ts'
 
 const BATCH_BYTES = 512 * 1024
+/** For fewer rows the statements of a group cost more than they save. */
+const GROUPED_ROWS_MIN = 200
 /** Values from this size on are not concatenated. */
 const LARGE_BYTES = 1024 * 1024
 /** After so many groups in a row that had to be read again, grouping is given up for the range. */
@@ -26,6 +28,8 @@ export interface RowidRange {
   readonly from: string
   readonly to: string
 }
+
+const EVERYTHING: RowidRange = { from: String(-(2n ** 63n)), to: String(2n ** 63n - 1n) }
 
 export interface ScanParts {
   readonly database: DatabaseSync
@@ -39,11 +43,13 @@ export interface ScanParts {
 export async function* scanTable(parts: ScanParts): AsyncGenerator<CanonicalBatch> {
   const range = parts.range as RowidRange | null
   const wide = parts.encoding !== 'UTF-8' || parts.table.bytes_max > LARGE_BYTES
-  if (parts.rowid === null || range === null || wide) {
+  const few = range === null && parts.table.rows < GROUPED_ROWS_MIN
+  if (parts.rowid === null || few || wide) {
     const pieces = parts.encoding === 'UTF-8' && parts.rowid !== null
     yield* readRows(parts, range, !wide ? 'single' : pieces ? 'pieces' : 'wide')
   } else {
-    yield* readGroups(parts, { from: BigInt(range.from), to: BigInt(range.to) })
+    const bounds = range ?? EVERYTHING
+    yield* readGroups(parts, { from: BigInt(bounds.from), to: BigInt(bounds.to) })
   }
 }
 
