@@ -5,6 +5,7 @@ import type { Scanners, ScanView } from '@sensei/core/ports/scanners'
 import type { Source } from '@sensei/core/ports/source'
 import type { Aggregate, Witness } from '@sensei/core/ports/witness'
 import type { Snapshot } from '@sensei/core/snapshot'
+import { workAhead } from './ahead.ts'
 import { comparable } from './comparable.ts'
 
 export interface Side {
@@ -69,18 +70,20 @@ export async function startSourcePass(
 ): Promise<SourcePass> {
   const witness = await cast.source.openWitness(snapshot)
   const side: Side = { witness, from: { side: 'source', snapshot } }
-  const tables = new Map<string, Promise<Condensed>>()
-  for (const table of comparable(plan).tables) {
-    const condensed = condense(cast.scanners, side, table)
-    // Whoever asks for the table hears of the failure; until then it is nobody's.
-    condensed.catch(() => undefined)
-    tables.set(table.target, condensed)
-  }
+  const tables = new Map(comparable(plan).tables.map((table) => [table.target, table]))
+  const ahead = workAhead(tables, tablesAhead(cast.scanners), (table) =>
+    condense(cast.scanners, side, table),
+  )
   return {
-    condensed: (target) => tables.get(target) as Promise<Condensed>,
+    condensed: (target) => ahead.result(target),
     close: async () => {
-      await Promise.allSettled(tables.values())
+      await ahead.stop()
       await witness.close()
     },
   }
+}
+
+/** Enough to keep the threads busy; the ranges of thousands of tables are not all asked for at once. */
+export function tablesAhead(scanners: Scanners): number {
+  return 4 * scanners.threads
 }

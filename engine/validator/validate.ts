@@ -20,7 +20,8 @@ import type {
   TableVerification,
   Verification,
 } from '@sensei/core/verdict'
-import { condense, type SourcePass, startSourcePass } from './buckets.ts'
+import { workAhead } from './ahead.ts'
+import { condense, type SourcePass, startSourcePass, tablesAhead } from './buckets.ts'
 import { comparable } from './comparable.ts'
 import { compareQuery, compareView, CUT, queryOfView, type QueryToRun } from './queries.ts'
 import { mutationScore } from './mutation.ts'
@@ -156,20 +157,22 @@ async function compareTables(
     side: 'target',
     view: { schema: plan.target.schema, snapshot: target.snapshot },
   } as const
-  const scans = mappings.map((table) => {
-    const condensed = condense(cast.scanners, { witness: target, from }, table)
-    condensed.catch(() => undefined)
-    return { table, condensed }
-  })
+  const scans = workAhead(
+    new Map(mappings.map((table) => [table, table])),
+    tablesAhead(cast.scanners),
+    (table) => condense(cast.scanners, { witness: target, from }, table),
+  )
+  const stop = (): void => void scans.stop()
+  signal.addEventListener('abort', stop)
   const compared: TableVerification[] = []
-  for (const { table, condensed } of scans) {
+  for (const table of mappings) {
     signal.throwIfAborted()
     try {
       const left = await pass.condensed(table.target)
       const verification = await compareTable({
         table,
         source: { ...left, witness: source },
-        target: { ...(await condensed), witness: target },
+        target: { ...(await scans.result(table)), witness: target },
         rejects: validation.rejects.get(table.target) ?? [],
         differencesMax: validation.options.differencesMax,
       })
@@ -177,10 +180,14 @@ async function compareTables(
       report(cast.progress, table.source, verification.rowsSource)
     } catch (error) {
       // The structure says what is missing; the verdict is "different" by that.
-      if (!isSenseiError(error, 'TARGET_COLUMNS_DIFFER')) throw error
+      if (!isSenseiError(error, 'TARGET_COLUMNS_DIFFER')) {
+        stop()
+        throw error
+      }
       validation.undecided.push({ what: `table ${table.target}`, reason: error.message })
     }
   }
+  signal.removeEventListener('abort', stop)
   return compared
 }
 
