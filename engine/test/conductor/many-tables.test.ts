@@ -6,7 +6,11 @@ import { type House, openHouse } from '../support/house.ts'
 import { type SourceFile, sourceFile } from '../support/sources.ts'
 import { workers } from '../support/workers.ts'
 
-/** More are tried by hand, for example with SENSEI_TEST_TABLES=10000. */
+/**
+ * More are tried by hand, for example with SENSEI_TEST_TABLES=10000. At full size `sensei migrate` carried and verified
+ * 10,000 tables of two rows in 595 s beside other work (210 s of CPU time in all, on two cores, against a server with
+ * default settings); its process grew to 767 MB.
+ */
 const TABLES = Number(process.env['SENSEI_TEST_TABLES'] ?? 150)
 const LONG_MS = 900_000
 
