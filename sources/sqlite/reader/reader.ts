@@ -109,6 +109,7 @@ class SqliteReader implements SourceReader {
     let after: KeyRange['after'] = null
     for (let number = 1; ; number += 1) {
       const through: KeyRange['after'] = this.#keyAt(table, { after, through: null }, rows)
+      if (table.keys.rowid) this.#ascends(table, after, through)
       const more =
         through !== null && this.#keyAt(table, { after: through, through: null }, 1) !== null
       const estimated = Math.max(0, Math.min(rows, mapping.rows - (number - 1) * rows))
@@ -364,6 +365,14 @@ class SqliteReader implements SourceReader {
     const step = BigInt(rowsMax)
     for (let through = least + step - 1n; through < greatest; through += step) bounds.push(through)
     return bounds
+  }
+
+  /** In a damaged tree SQLite may go round and round. */
+  #ascends(table: ReadableTable, after: KeyRange['after'], through: KeyRange['after']): void {
+    const [last, next] = [rowidBound(after), rowidBound(through)]
+    if (last === null || next === null || next > last) return
+    const message = `${this.#location} is damaged: the rows of ${table.name} are not in their order`
+    throw new SenseiError('SOURCE_CORRUPT', message)
   }
 
   /** The key of the n-th row of a range, or null when there are fewer. */
