@@ -7,9 +7,10 @@ import { type SourceFile, sourceFile } from '../support/sources.ts'
 import { workers } from '../support/workers.ts'
 
 /**
- * More are tried by hand, for example with SENSEI_TEST_TABLES=10000. At full size `sensei migrate` carried and verified
- * 10,000 tables of two rows in 595 s beside other work (210 s of CPU time in all, on two cores, against a server with
- * default settings); its process grew to 767 MB.
+ * More are tried by hand, for example with SENSEI_TEST_TABLES=10000. At full size it was `sensei migrate` that carried and
+ * verified 10,000 tables of two rows, twice, on two cores and against a server with default settings: in 210 s at a load of
+ * 4 to 9, and in 595 s at one of 14 to 46 (about 200 s of CPU time, half of it PostgreSQL's). Its process grew to 723 MB,
+ * a worker to 228 MB. The kills below were tried with 300 tables only.
  */
 const TABLES = Number(process.env['SENSEI_TEST_TABLES'] ?? 150)
 const LONG_MS = 900_000
