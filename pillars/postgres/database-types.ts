@@ -12,6 +12,7 @@ interface Field {
   readonly kind: 'scalar' | 'object'
   readonly type: string
   readonly isRequired: boolean
+  readonly isList: boolean
   readonly hasDefaultValue: boolean
 }
 
@@ -49,7 +50,8 @@ type Generated<T> =
 
 function columnLine(field: Field): string {
   const scalar = SCALARS[field.type] ?? 'never'
-  const nullable = field.isRequired ? scalar : `${scalar} | null`
+  const type = field.isList ? `${scalar}[]` : scalar
+  const nullable = field.isRequired ? type : `${type} | null`
   return `  ${field.name}: ${field.hasDefaultValue ? `Generated<${nullable}>` : nullable}`
 }
 

@@ -26,6 +26,31 @@ interface AgentExecution {
   updated_at: Generated<Date>
 }
 
+interface ApiKey {
+  org_id: string
+  id: string
+  parent_id: string | null
+  name: string
+  mode: string
+  hint: string
+  hash: Buffer
+  scopes: string[]
+  allowed_ips: string[]
+  created_by: string
+  created_at: Generated<Date>
+  expires_at: Date | null
+  last_used_at: Date | null
+  revoked_at: Date | null
+}
+
+interface AppUser {
+  id: string
+  email: string
+  password_hash: string | null
+  created_at: Generated<Date>
+  updated_at: Generated<Date>
+}
+
 interface Archive {
   org_id: string
   migration_id: string
@@ -75,6 +100,24 @@ interface Connection {
   created_at: Generated<Date>
 }
 
+interface Idempotency {
+  org_id: string
+  route: string
+  key: string
+  request_hash: Buffer
+  response: JsonColumn
+  created_at: Generated<Date>
+  expires_at: Date
+}
+
+interface Inbox {
+  org_id: string
+  consumer: string
+  generation: number
+  event_id: string
+  processed_at: Generated<Date>
+}
+
 interface LifecycleState {
   status: string
   phase: string | null
@@ -84,6 +127,15 @@ interface LifecycleTransition {
   status: string
   event: string
   next: string | null
+}
+
+interface Membership {
+  org_id: string
+  user_id: string
+  role: string
+  name: string
+  created_at: Generated<Date>
+  updated_at: Generated<Date>
 }
 
 interface Migration {
@@ -119,6 +171,8 @@ interface Organization {
   slug: string
   name: string
   created_at: Generated<Date>
+  settings: Generated<JsonColumn>
+  updated_at: Generated<Date>
 }
 
 interface Outbox {
@@ -158,6 +212,18 @@ interface Receipt {
   recorded_at: Generated<Date>
 }
 
+interface Session {
+  org_id: string
+  id: string
+  user_id: string
+  hash: Buffer
+  created_at: Generated<Date>
+  last_used_at: Generated<Date>
+  idle_expires_at: Date
+  expires_at: Date
+  revoked_at: Date | null
+}
+
 interface Task {
   org_id: string
   id: string
@@ -187,16 +253,46 @@ interface Verification {
   created_at: Generated<Date>
 }
 
+interface WebhookDelivery {
+  org_id: string
+  id: string
+  endpoint_id: string
+  event_id: string
+  state: Generated<string>
+  attempts: Generated<number>
+  due_at: Generated<Date>
+  last_status: number | null
+  last_error: string | null
+  created_at: Generated<Date>
+  delivered_at: Date | null
+}
+
+interface WebhookEndpoint {
+  org_id: string
+  id: string
+  url: string
+  events: string[]
+  disabled_at: Date | null
+  disabled_reason: string | null
+  created_at: Generated<Date>
+  updated_at: Generated<Date>
+}
+
 export interface Database {
   agent_execution: AgentExecution
+  api_key: ApiKey
+  app_user: AppUser
   archive: Archive
   audit_head: AuditHead
   audit_log: AuditLog
   audit_position: AuditPosition
   certificate: Certificate
   connection: Connection
+  idempotency: Idempotency
+  inbox: Inbox
   lifecycle_state: LifecycleState
   lifecycle_transition: LifecycleTransition
+  membership: Membership
   migration: Migration
   migration_event: MigrationEvent
   organization: Organization
@@ -204,6 +300,9 @@ export interface Database {
   outbox_partition: OutboxPartition
   plan: Plan
   receipt: Receipt
+  session: Session
   task: Task
   verification: Verification
+  webhook_delivery: WebhookDelivery
+  webhook_endpoint: WebhookEndpoint
 }

@@ -11,7 +11,18 @@ const DENIED = { code: '42501' }
 const SHARED = ['_prisma_migrations', 'lifecycle_state', 'lifecycle_transition', 'outbox_partition']
 
 /** Definer functions are holes in row-level security unless somebody looked at each. */
-const DEFINERS = ['create_migration', 'number_audit', 'number_events', 'transition']
+const DEFINERS = [
+  'add_member',
+  'change_password',
+  'create_migration',
+  'find_api_key',
+  'find_login',
+  'find_session',
+  'number_audit',
+  'number_events',
+  'record_audit',
+  'transition',
+]
 
 describe.each([18, 15] as const)('tenants on PostgreSQL %i', (version) => {
   let plane: TestControl
@@ -177,7 +188,7 @@ describe.each([18, 15] as const)('tenants on PostgreSQL %i', (version) => {
     const { rows } = await plane.client.query(
       `select conrelid::regclass::text as child, confrelid::regclass::text as parent
        from pg_constraint c where contype = 'f' and connamespace = 'public'::regnamespace
-         and confrelid not in ('organization'::regclass, 'lifecycle_state'::regclass)
+         and confrelid not in ('organization'::regclass, 'app_user'::regclass, 'lifecycle_state'::regclass)
          and not exists (
            select from unnest(conkey, confkey) as k (child, parent)
            join pg_attribute a on a.attrelid = conrelid and a.attnum = k.child and a.attname = 'org_id'
