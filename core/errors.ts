@@ -44,6 +44,11 @@ export const ERROR_CODES = {
   DATA_DIR_UNUSABLE: usage,
   JSON_INVALID: usage,
 
+  REQUEST_INVALID: usage,
+  NOT_FOUND: usage,
+  MEMBER_EXISTS: usage,
+  IDEMPOTENCY_KEY_REUSED: usage,
+
   // policy: a person has to decide
   LOSS_NOT_ACCEPTED: blocked,
   PLAN_NEEDS_APPROVAL: blocked,
@@ -59,6 +64,10 @@ export const ERROR_CODES = {
   HOLDER_UNKNOWN: blocked,
   TRANSITION_REFUSED: blocked,
   DISK_SPACE: blocked,
+  UNAUTHENTICATED: blocked,
+  FORBIDDEN: blocked,
+  LIMIT_REACHED: blocked,
+  LAST_OWNER: blocked,
 
   // source and target
   SOURCE_UNREACHABLE: unreachable,
@@ -82,6 +91,8 @@ export const ERROR_CODES = {
   LEASE_LOST: failed,
   VERSION_CONFLICT: { exit: EXIT.failed, retryable: true },
   OUTCOME_UNKNOWN: failed,
+  IDEMPOTENCY_IN_FLIGHT: { exit: EXIT.failed, retryable: true },
+  OVERLOADED: { exit: EXIT.failed, retryable: true },
   WORKER_DIED: failed,
   INTERRUPTED: { exit: EXIT.interrupted, retryable: true },
 
