@@ -81,6 +81,10 @@ export const ERROR_CODES = {
   TARGET_VERSION_UNSUPPORTED: { exit: EXIT.unreachable, retryable: false },
   TARGET_REFUSED: failed,
   CONTROL_UNREACHABLE: unreachable,
+  CONTROL_BUSY: unreachable,
+  CONTROL_READ_ONLY: unreachable,
+  CONTROL_DISK_FULL: { exit: EXIT.unreachable, retryable: false },
+  CONTROL_PRIVILEGE_MISSING: blocked,
   CONTROL_VERSION: failed,
 
   // the work itself

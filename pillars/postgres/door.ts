@@ -10,7 +10,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { SenseiError } from '@sensei/core/errors'
 import pg from 'pg'
-import { type ConnectionSettings, isConnectionLoss, patiently } from './connection.ts'
+import { clientConfig, type ConnectionSettings, isConnectionLoss } from './connection.ts'
+import { leavesServer, patiently } from './trouble.ts'
 
 export interface Tx {
   query<R extends pg.QueryResultRow>(text: string, values?: readonly unknown[]): Promise<R[]>
@@ -20,7 +21,7 @@ export interface Tx {
 
 export interface DoorOptions {
   readonly connectionsMax?: number
-  /** How long a server may be away, for a restart and its recovery, before a call gives up. */
+  /** How long a server may be away, full or read-only, before a call gives up; also the wait for a free connection. */
   readonly patienceMs?: number
 }
 
@@ -40,14 +41,16 @@ class UnknownOutcome {
 
 export class Door {
   readonly #pool: pg.Pool
+  readonly #role: string | undefined
   readonly #patienceMs: number
 
   constructor(settings: ConnectionSettings, options: DoorOptions = {}) {
     this.#patienceMs = options.patienceMs ?? 30_000
+    this.#role = settings.role
     this.#pool = new pg.Pool({
-      ...settings,
+      ...clientConfig(settings, 'sensei'),
       max: options.connectionsMax ?? 4,
-      application_name: 'sensei',
+      connectionTimeoutMillis: Math.max(this.#patienceMs, 1),
     })
     // An idle connection that breaks is replaced by the pool; the next call notices if all of them do.
     this.#pool.on('error', () => undefined)
@@ -90,18 +93,30 @@ export class Door {
     client.on('error', onError)
     try {
       await client.query(begin)
-      const xid = await enter(client, orgId, begin === 'begin')
+      const xid = await this.#enter(client, orgId, begin === 'begin')
       const result = await work(transactionOn(client))
       await commit(client, xid)
       return result
     } catch (error) {
-      if (isConnectionLoss(error) || error instanceof UnknownOutcome) broken = error as Error
+      // After a failover a connection may still lead to the server that was: a new one finds the one that is.
+      if (leavesServer(error) || error instanceof UnknownOutcome) broken = error as Error
       else await client.query('rollback').catch((cause: Error) => (broken = cause))
+      if (begin === 'begin read only' && sqlState(error) === '25006') throw wroteInRead(error)
       throw error
     } finally {
       client.off('error', onError)
       client.release(broken !== undefined)
     }
+  }
+
+  async #enter(client: pg.PoolClient, orgId: string, writes: boolean): Promise<string> {
+    const role = this.#role
+    const { rows } = await client.query<{ xid: string }>(
+      `select ${role === undefined ? '' : "set_config('role', $2, true), "}set_config('app.org_id', $1, true),
+         ${writes ? 'pg_current_xact_id()::text' : "''"} as xid`,
+      role === undefined ? [orgId] : [orgId, role],
+    )
+    return rows[0]?.xid ?? ''
   }
 
   async #settle(outcome: UnknownOutcome): Promise<void> {
@@ -137,19 +152,13 @@ function notSettled({ xid, cause }: UnknownOutcome): SenseiError {
   )
 }
 
+function wroteInRead(cause: unknown): SenseiError {
+  return new SenseiError('INTERNAL', 'a read of the control plane tried to write', { cause })
+}
+
 function sqlState(error: unknown): string {
   const { code } = error as { code?: unknown }
   return typeof code === 'string' ? code : ''
-}
-
-async function enter(client: pg.PoolClient, orgId: string, writes: boolean): Promise<string> {
-  const { rows } = await client.query<{ xid: string }>(
-    writes
-      ? "select set_config('app.org_id', $1, true), pg_current_xact_id()::text as xid"
-      : "select set_config('app.org_id', $1, true), '' as xid",
-    [orgId],
-  )
-  return rows[0]?.xid ?? ''
 }
 
 async function commit(client: pg.PoolClient, xid: string): Promise<void> {

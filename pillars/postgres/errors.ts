@@ -28,14 +28,5 @@ function translated(error: unknown): unknown {
       'a stored URL may hold no password: pass it without its secrets',
     )
   }
-  if (code === '53100') {
-    return new SenseiError(
-      'DISK_SPACE',
-      'the disk of the control database is full: free some space and resume',
-      {
-        cause: error,
-      },
-    )
-  }
   return error
 }
