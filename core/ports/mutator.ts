@@ -12,13 +12,15 @@ export interface TargetMutator {
   sample(table: TableMapping, rowsMax: number): Promise<number>
   /** Every operator that fits the table, by every column that it fits. */
   mutations(table: TableMapping): Promise<readonly Mutation[]>
+  /** Picks the rows that the next mutation may change, by `choice` (0 to 1): the same ones each time. */
+  pick(choice: number): void
   /**
-   * Applies one to the sample, at a row that `choice` (0 to 1) picks. Null where nothing can be changed so; else whether
-   * PostgreSQL calls the sample different from before. Undone by the next `restore`.
+   * Applies one to the picked rows. Null where nothing can be changed so; else whether PostgreSQL calls the sample
+   * different from before. Undone by the next `restore`.
    */
-  apply(table: TableMapping, mutation: Mutation, choice: number): Promise<boolean | null>
+  apply(table: TableMapping, mutation: Mutation): Promise<boolean | null>
   restore(): Promise<void>
-  /** The sample as it is now. */
+  /** The picked rows, or what the mutation has made of them. All others are as they were sampled. */
   scan(table: TableMapping): AsyncIterable<CanonicalBatch>
   close(): Promise<void>
 }

@@ -110,16 +110,19 @@ async function mutateTable(
     return `no sample of it could be made: ${error instanceof Error ? error.message : String(error)}`
   }
   if (sampled === 0) return null
-  const before = await condense(mutator, table, sampled)
+  const bits = bucketBits(sampled)
   let made = 0
   for (const [place, mutation] of spread(await mutator.mutations(table), limit).entries()) {
     if (performance.now() > deadline) return made === 0 ? TOO_LATE : null
-    const different = await mutator.apply(table, mutation, fraction(place))
+    mutator.pick(fraction(place))
+    // Rows that nobody touches add the same to a bucket before and after: only the others are condensed.
+    const before = await condense(mutator, table, bits)
+    const different = await mutator.apply(table, mutation)
     if (different === true) {
       const tally = operators.get(mutation.operator) ?? { mutants: 0, caught: 0 }
       operators.set(mutation.operator, tally)
       tally.mutants += 1
-      if (before.differing(await condense(mutator, table, sampled)).length > 0) tally.caught += 1
+      if (before.differing(await condense(mutator, table, bits)).length > 0) tally.caught += 1
       made += 1
     }
     await mutator.restore()
@@ -131,9 +134,9 @@ async function mutateTable(
 async function condense(
   mutator: TargetMutator,
   table: TableMapping,
-  rows: number,
+  bits: number,
 ): Promise<BucketTable> {
-  const sums = new RowSums(bucketBits(rows))
+  const sums = new RowSums(bits)
   const shape = rowShape(table)
   for await (const batch of mutator.scan(table)) sums.add(batch.bytes, shape)
   return sums.finish()

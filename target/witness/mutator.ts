@@ -38,6 +38,9 @@ class PostgresMutator implements TargetMutator {
   readonly #schema: string
   readonly #scratch: string
   #sampled: CatalogueTable | null = null
+  /** Where the rows of the sample are; a rollback leaves them there. */
+  #places: readonly string[] = []
+  #picked: readonly string[] = []
 
   constructor(client: Client, schema: string, scratch: string) {
     this.#client = client
@@ -56,13 +59,14 @@ class PostgresMutator implements TargetMutator {
       this.#sampled === null ? 'savepoint sample' : 'rollback to savepoint sample',
     )
     try {
-      const { rowCount } = await this.#client.query(
+      await this.#client.query(
         `create table ${this.#name(table)} as select ${columns.join(', ')} from ${quoteQualified(this.#schema, table.target)}
          where ${small} < ${SAMPLE_BYTES_MAX / 4} limit ${rows}`,
       )
       this.#sampled = (await readCatalogue(this.#client, this.#scratch, table.target))[0] ?? null
+      this.#places = await this.#placesOf(`select ctid from ${this.#name(table)} order by ctid`)
       await this.#client.query('savepoint mutant')
-      return rowCount ?? 0
+      return this.#places.length
     } catch (error) {
       await this.#client.query('rollback to savepoint sample')
       this.#sampled = null
@@ -80,29 +84,38 @@ class PostgresMutator implements TargetMutator {
     return [...whole, ...single]
   }
 
-  async apply(table: TableMapping, mutation: Mutation, choice: number): Promise<boolean | null> {
+  pick(choice: number): void {
+    const first = Math.floor(choice * this.#places.length)
+    this.#picked = this.#places.slice(first, first + 2)
+  }
+
+  async apply(table: TableMapping, mutation: Mutation): Promise<boolean | null> {
     const name = this.#name(table)
-    const { rows } = await this.#client.query<{ at: string }>(
-      `select ctid::text as at from ${name} order by ctid offset floor(${choice} * (select count(*) from ${name}))::int limit 2`,
-    )
-    const [first, second] = rows
+    const [first, second] = this.#picked
     if (first === undefined) return null
-    const at = `ctid = ${quoteLiteral(first.at)}::pg_catalog.tid`
+    const others = this.#picked.slice(1)
+    const at = placed(first)
     try {
       switch (mutation.operator) {
         case 'drop':
-          return (await this.#client.query(`delete from ${name} where ${at}`)).rowCount === 1
-        case 'double':
+          this.#picked = others
           return (
-            (await this.#client.query(`insert into ${name} select * from ${name} where ${at}`))
-              .rowCount === 1
+            (await this.#placesOf(`delete from ${name} where ${at} returning ctid`)).length === 1
           )
+        case 'double': {
+          const doubled = await this.#placesOf(
+            `insert into ${name} select * from ${name} where ${at} returning ctid`,
+          )
+          this.#picked = [...this.#picked, ...doubled]
+          return doubled.length === 1
+        }
         case 'swap':
-          return second === undefined
-            ? null
-            : await this.#swap(name, mutation, [first.at, second.at])
-        default:
-          return await this.#change(name, mutation, at)
+          return second === undefined ? null : await this.#swap(name, mutation, [first, second])
+        default: {
+          const changed = await this.#change(name, mutation, at)
+          if (changed !== null) this.#picked = [changed.place, ...others]
+          return changed?.different ?? null
+        }
       }
     } catch {
       // The type does not accept the value, or it is too long: no mutant.
@@ -120,7 +133,7 @@ class PostgresMutator implements TargetMutator {
       schema: this.#scratch,
       catalogue: this.#table(),
       table,
-      range: null,
+      range: { places: this.#picked },
     })
   }
 
@@ -134,7 +147,7 @@ class PostgresMutator implements TargetMutator {
     name: string,
     { operator, column: target }: Mutation,
     at: string,
-  ): Promise<boolean | null> {
+  ): Promise<{ different: boolean; place: string } | null> {
     const column = catalogued(this.#table(), target ?? '')
     const cell = quoteIdent(column.name)
     const { rows } = await this.#client.query<{ before: string | null }>(
@@ -149,13 +162,13 @@ class PostgresMutator implements TargetMutator {
           : (OPERATORS[column.tag][operator]?.(before) ?? null)
     if (operator === 'null' ? after === before : after === null) return null
     // PostgreSQL reads the text, stores the value, and says whether it is another one.
-    const changed = await this.#client.query<{ different: boolean }>(
+    const changed = await this.#client.query<{ different: boolean; place: string }>(
       `with old as (select ${cell} as v from ${name} where ${at})
        update ${name} set ${cell} = $1::text::${column.type} where ${at}
-       returning (select v from old)${comparison(column)} is distinct from ${cell}${comparison(column)} as different`,
+       returning (select v from old)${comparison(column)} is distinct from ${cell}${comparison(column)} as different, ctid::text as place`,
       [after],
     )
-    return changed.rows[0]?.different ?? null
+    return changed.rows[0] ?? null
   }
 
   /** Two rows exchange a value. That is no change where the values, or all the others, are equal. */
@@ -174,16 +187,22 @@ class PostgresMutator implements TargetMutator {
         )
         .join(' or ') || 'false'
     const cell = quoteIdent(column.name)
-    const pair = `${name} l, ${name} r where l.ctid = '${one}' and r.ctid = '${two}'`
+    const pair = `${name} l, ${name} r where ${placed(one, 'l.')} and ${placed(two, 'r.')}`
     const { rows } = await this.#client.query<{ different: boolean }>(
       `select (${differs([column])}) and (${differs(columns.filter((each) => each !== column))}) as different from ${pair}`,
     )
     if (rows[0]?.different !== true) return null
-    await this.#client.query(
+    this.#picked = await this.#placesOf(
       `update ${name} x set ${cell} = y.v from (select l.ctid as at, r.${cell} as v from ${pair} union all select r.ctid, l.${cell} from ${pair}) y
-       where x.ctid = y.at`,
+       where x.ctid = y.at returning x.ctid`,
     )
     return true
+  }
+
+  /** Of a statement whose one column is a ctid. */
+  async #placesOf(sql: string): Promise<string[]> {
+    const { rows } = await this.#client.query<[string]>({ text: sql, rowMode: 'array' })
+    return rows.map(([place]) => place)
   }
 
   #name(table: TableMapping): string {
@@ -194,6 +213,10 @@ class PostgresMutator implements TargetMutator {
     if (this.#sampled === null) throw new SenseiError('INTERNAL', 'there is no sample yet')
     return this.#sampled
   }
+}
+
+function placed(place: string, of = ''): string {
+  return `${of}ctid = ${quoteLiteral(place)}::pg_catalog.tid`
 }
 
 /** What a NULL turns into, and everything else into a NULL. An empty text is the neighbour that is most easily mistaken. */

@@ -4,7 +4,7 @@ import { SenseiError } from '@sensei/core/errors'
 import type { Json } from '@sensei/core/json'
 import { comparedColumns, type TableMapping } from '@sensei/core/plan'
 import type { CanonicalBatch } from '@sensei/core/ports/witness'
-import { quoteIdent, quoteQualified } from '@sensei/core/sql'
+import { quoteIdent, quoteLiteral, quoteQualified } from '@sensei/core/sql'
 import type { Client } from 'pg'
 import type { CatalogueColumn, CatalogueTable } from './catalogue.ts'
 import { CopyOut } from './copy-out.ts'
@@ -15,6 +15,11 @@ import { type FieldPlan, TupleDecoder } from './tuples.ts'
 interface BlockRange {
   readonly from: number
   readonly to: number | null
+}
+
+/** Places of single rows, as PostgreSQL spells a ctid. */
+export interface RowPlaces {
+  readonly places: readonly string[]
 }
 
 /** Fewer blocks are not worth a thread of their own. */
@@ -75,11 +80,15 @@ function selectOf(
     return column.baseName === 'oid' ? `${name}::int8` : name
   })
   const only = catalogue.kind === 'r' ? 'only ' : ''
-  return `select ${list.join(', ')} from ${only}${quoteQualified(schema, catalogue.name)}${where(range as BlockRange | null)}`
+  return `select ${list.join(', ')} from ${only}${quoteQualified(schema, catalogue.name)}${where(range as BlockRange | RowPlaces | null)}`
 }
 
-function where(range: BlockRange | null): string {
+function where(range: BlockRange | RowPlaces | null): string {
   if (range === null) return ''
+  if ('places' in range) {
+    const places = range.places.map((place) => `${quoteLiteral(place)}::pg_catalog.tid`)
+    return ` where ctid = any(array[${places.join(', ')}]::pg_catalog.tid[])`
+  }
   const lower = `ctid >= '(${range.from},0)'::pg_catalog.tid`
   return range.to === null
     ? ` where ${lower}`
