@@ -26,6 +26,7 @@ const SCALARS: Readonly<Record<string, string>> = {
   String: 'string',
   Int: 'number',
   BigInt: 'BigInteger',
+  Boolean: 'boolean',
   DateTime: 'Date',
   Json: 'JsonColumn',
   Bytes: 'Buffer',

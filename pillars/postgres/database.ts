@@ -60,6 +60,12 @@ interface Archive {
   created_at: Generated<Date>
 }
 
+interface AuditChain {
+  org_id: string
+  position: BigInteger
+  hash: Buffer
+}
+
 interface AuditHead {
   org_id: string
   last_position: BigInteger
@@ -98,6 +104,29 @@ interface Connection {
   engine: string
   url: string
   created_at: Generated<Date>
+  name: string | null
+  fields: JsonColumn | null
+  version: Generated<number>
+  updated_at: Generated<Date>
+  deleted_at: Date | null
+}
+
+interface ConnectionSecret {
+  org_id: string
+  connection_id: string
+  version: number
+  key_id: string
+  key_live: Generated<boolean>
+  wrapped_key: Buffer
+  ciphertext: Buffer
+  updated_at: Generated<Date>
+}
+
+interface EncryptionKey {
+  id: string
+  live: Generated<boolean>
+  created_at: Generated<Date>
+  retired_at: Date | null
 }
 
 interface Idempotency {
@@ -283,11 +312,14 @@ export interface Database {
   api_key: ApiKey
   app_user: AppUser
   archive: Archive
+  audit_chain: AuditChain
   audit_head: AuditHead
   audit_log: AuditLog
   audit_position: AuditPosition
   certificate: Certificate
   connection: Connection
+  connection_secret: ConnectionSecret
+  encryption_key: EncryptionKey
   idempotency: Idempotency
   inbox: Inbox
   lifecycle_state: LifecycleState

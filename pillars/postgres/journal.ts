@@ -179,13 +179,16 @@ async function connectionId(tx: Tx, orgId: string, endpoint: Endpoint): Promise<
   await typed(tx)
     .insertInto('connection')
     .values({ org_id: orgId, engine: endpoint.engine, url: endpoint.url })
-    .onConflict((conflict) => conflict.columns(['org_id', 'engine', 'url']).doNothing())
+    .onConflict((conflict) =>
+      conflict.columns(['org_id', 'engine', 'url']).where('name', 'is', null).doNothing(),
+    )
     .execute()
   const { id } = await typed(tx)
     .selectFrom('connection')
     .select('id')
     .where('engine', '=', endpoint.engine)
     .where('url', '=', endpoint.url)
+    .where('name', 'is', null)
     .executeTakeFirstOrThrow()
   return id
 }

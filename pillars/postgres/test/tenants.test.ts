@@ -8,7 +8,13 @@ import { endpoints, type TestControl, testControl } from './control-database.ts'
 const DENIED = { code: '42501' }
 
 /** Tables that are the installation's and not a tenant's. */
-const SHARED = ['_prisma_migrations', 'lifecycle_state', 'lifecycle_transition', 'outbox_partition']
+const SHARED = [
+  '_prisma_migrations',
+  'encryption_key',
+  'lifecycle_state',
+  'lifecycle_transition',
+  'outbox_partition',
+]
 
 /** Definer functions are holes in row-level security unless somebody looked at each. */
 const DEFINERS = [
@@ -65,7 +71,8 @@ describe.each([18, 15] as const)('tenants on PostgreSQL %i', (version) => {
 
   test('every table of a tenant has row-level security, for its owner too', async () => {
     const open = (await tenantTables()).filter((table) => !table.forced).map((table) => table.name)
-    expect(open).toEqual(SHARED.filter((name) => name !== 'outbox_partition'))
+    const forced = ['encryption_key', 'outbox_partition']
+    expect(open).toEqual(SHARED.filter((name) => !forced.includes(name)))
   })
 
   test('a tenant sees none of the other one’s rows, in any table, without any WHERE', async () => {
@@ -188,7 +195,8 @@ describe.each([18, 15] as const)('tenants on PostgreSQL %i', (version) => {
     const { rows } = await plane.client.query(
       `select conrelid::regclass::text as child, confrelid::regclass::text as parent
        from pg_constraint c where contype = 'f' and connamespace = 'public'::regnamespace
-         and confrelid not in ('organization'::regclass, 'app_user'::regclass, 'lifecycle_state'::regclass)
+         and confrelid not in ('organization'::regclass, 'app_user'::regclass, 'lifecycle_state'::regclass,
+           'encryption_key'::regclass)
          and not exists (
            select from unnest(conkey, confkey) as k (child, parent)
            join pg_attribute a on a.attrelid = conrelid and a.attnum = k.child and a.attname = 'org_id'
