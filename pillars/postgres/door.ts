@@ -23,6 +23,7 @@ export interface DoorOptions {
   readonly connectionsMax?: number
   /** How long a server may be away, full or read-only, before a call gives up; also the wait for a free connection. */
   readonly patienceMs?: number
+  readonly applicationName?: string
 }
 
 const RETRIES_MAX = 20
@@ -48,7 +49,7 @@ export class Door {
     this.#patienceMs = options.patienceMs ?? 30_000
     this.#role = settings.role
     this.#pool = new pg.Pool({
-      ...clientConfig(settings, 'sensei'),
+      ...clientConfig(settings, options.applicationName ?? 'sensei'),
       max: options.connectionsMax ?? 4,
       connectionTimeoutMillis: Math.max(this.#patienceMs, 1),
     })

@@ -21,22 +21,24 @@ export async function provision(admin: ConnectionSettings, login: Login): Promis
   const client = await connect(admin, 'sensei-provision')
   try {
     await migrate(client)
-    await ensureLogin(client, login)
+    await ensureLogin(client, login, 'sensei_app')
     return { control: { ...admin, ...login }, orgId: await ensureOrganization(client) }
   } finally {
     await client.end()
   }
 }
 
-/** The application's login is a member of sensei_app and nothing else: no owner, no BYPASSRLS. */
-async function ensureLogin(client: Client, login: Login): Promise<void> {
+/** A login is a member of its one role and nothing else: no owner, no BYPASSRLS. */
+export async function ensureLogin(client: Client, login: Login, role: string): Promise<void> {
   const name = quoteIdent(login.user)
   // Two processes that open one control plane at the same moment would race for the role.
   await client.query("select pg_advisory_lock(hashtext('sensei login'))")
   try {
     const { rowCount } = await client.query('select from pg_roles where rolname = $1', [login.user])
     if (rowCount === 0) {
-      await client.query(`create role ${name} login nosuperuser nobypassrls in role sensei_app`)
+      await client.query(
+        `create role ${name} login nosuperuser nobypassrls in role ${quoteIdent(role)}`,
+      )
     }
     await client.query(`alter role ${name} password ${quoteLiteral(login.password)}`)
   } finally {
