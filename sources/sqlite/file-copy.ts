@@ -98,7 +98,7 @@ async function pump(
   const hash = createHash('sha256')
   const rooms = [Buffer.allocUnsafeSlow(PART_BYTES), Buffer.allocUnsafeSlow(PART_BYTES)] as const
   const readPart = (number: number) =>
-    readAt(descriptor, rooms[number % 2]!, 0, PART_BYTES, number * PART_BYTES)
+    awaitedLater(readAt(descriptor, rooms[number % 2]!, 0, PART_BYTES, number * PART_BYTES))
   let reading = readPart(0)
   let writing: Promise<unknown> = Promise.resolve()
   const flushing: Promise<void>[] = []
@@ -110,10 +110,10 @@ async function pump(
       await writing
       const part = rooms[number % 2]!.subarray(0, Math.min(bytesRead, size - done))
       reading = readPart(number + 1)
-      writing = writeAll(output, part, done)
+      writing = awaitedLater(writeAll(output, part, done))
       hash.update(part)
       done += part.length
-      if (done % FLUSH_BYTES === 0) flushing.push(output.datasync())
+      if (done % FLUSH_BYTES === 0) flushing.push(awaitedLater(output.datasync()))
       onProgress(done, size)
     }
     await Promise.all([writing, ...flushing])
@@ -122,6 +122,12 @@ async function pump(
     // The caller closes both files: nothing may be under way in them.
     await Promise.allSettled([reading, writing, ...flushing])
   }
+}
+
+/** One that fails while another one is awaited would otherwise end the process. */
+function awaitedLater<T>(work: Promise<T>): Promise<T> {
+  work.catch(() => undefined)
+  return work
 }
 
 async function writeAll(output: FileHandle, part: Buffer, at: number): Promise<void> {

@@ -168,3 +168,22 @@ test('a process killed in the middle of the copy leaves nothing under a final na
   expect(readdirSync(directory)).toHaveLength(1)
   expect(rowsIn(snapshot.location)).toBe(ROWS)
 })
+
+test('a disk that takes no more ends the copy by an error that can be told, never the process', () => {
+  const path = counted()
+  const script = `const { openSqliteSource } = await import(${JSON.stringify(join(import.meta.dirname, '../source.ts'))})
+    const source = await openSqliteSource(${JSON.stringify(`sqlite:${path}`)})
+    const calm = { signal: new AbortController().signal, onProgress: () => undefined }
+    let told = 0
+    for (let turn = 0; turn < 20; turn += 1)
+      await source.takeSnapshot(${JSON.stringify(folder.file('full'))}, calm).catch(() => { told += 1 })
+    console.log(told)`
+  // Which of the read, the write and the flush fails first is chance, so it is tried often.
+  const limited = `ulimit -f 2000; exec "$0" --input-type=module -e "$1"`
+  const { stdout, stderr } = spawnSync('bash', ['-c', limited, process.execPath, script], {
+    encoding: 'utf8',
+  })
+  expect(stderr).toBe('')
+  expect(stdout.trim()).toBe('20')
+  expect(readdirSync(folder.file('full'))).toEqual([])
+})
