@@ -43,7 +43,9 @@ async function open(rows: number): Promise<{ mutator: TargetMutator; close(): Pr
   const client = new Client({ connectionString: database.url })
   await client.connect()
   const values = COLUMNS.map(([name, type, , value]) => `(${value})::${type} as ${name}`)
-  await client.query(`create table t as select ${values.join()} from generate_series(1, ${rows}) id`)
+  await client.query(
+    `create table t as select ${values.join()} from generate_series(1, ${rows}) id`,
+  )
   await client.end()
   const witness = await openTargetWitness(parseTargetUrl(database.url), { schema: 'public' })
   const mutator = await witness.openMutator()
