@@ -106,6 +106,17 @@ export const ERROR_CODES = {
   CERTIFICATE_KEY_UNKNOWN: { exit: EXIT.different, retryable: false },
   CERTIFICATE_SIGNATURE_WRONG: { exit: EXIT.different, retryable: false },
   CERTIFICATE_SELF_CHECK: failed,
+
+  // the audit chain
+  CHECKPOINT_UNWRITABLE: { exit: EXIT.failed, retryable: true },
+
+  // connections and their secrets
+  CONNECTION_INVALID: usage,
+  CONNECTION_NOT_FOUND: usage,
+  CONNECTION_EXISTS: blocked,
+  ENCRYPTION_KEY_INVALID: usage,
+  ENCRYPTION_KEY_UNKNOWN: usage,
+  SECRET_UNREADABLE: failed,
   INTERNAL: failed,
 } as const satisfies Record<string, ErrorKind>
 
