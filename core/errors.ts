@@ -48,6 +48,9 @@ export const ERROR_CODES = {
   NOT_FOUND: usage,
   MEMBER_EXISTS: usage,
   IDEMPOTENCY_KEY_REUSED: usage,
+  PRECONDITION_FAILED: usage,
+  BODY_TOO_LARGE: usage,
+  MEDIA_TYPE_UNSUPPORTED: usage,
 
   // policy: a person has to decide
   LOSS_NOT_ACCEPTED: blocked,
