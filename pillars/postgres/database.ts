@@ -129,6 +129,29 @@ interface EncryptionKey {
   retired_at: Date | null
 }
 
+interface ConsumerCursor {
+  consumer: string
+  partition: number
+  position: BigInteger
+  generation: Generated<number>
+  replay_until: Generated<BigInteger>
+  replay_only: string | null
+  history_to: BigInteger | null
+  history_since: Date | null
+  history_migration: string | null
+  history_version: number | null
+  epoch: Generated<BigInteger>
+  owner: string | null
+  lease_until: Date | null
+  moved_at: Generated<Date>
+}
+
+interface ConsumerMember {
+  consumer: string
+  id: string
+  alive_until: Date
+}
+
 interface Idempotency {
   org_id: string
   route: string
@@ -209,6 +232,13 @@ interface Outbox {
   partition: number
   position: BigInteger
   event_id: string
+}
+
+interface OutboxRange {
+  number: BigInteger
+  made_at: Generated<Date>
+  closed_at: Date | null
+  dropped_at: Date | null
 }
 
 interface OutboxPartition {
@@ -320,6 +350,8 @@ export interface Database {
   connection: Connection
   connection_secret: ConnectionSecret
   encryption_key: EncryptionKey
+  consumer_cursor: ConsumerCursor
+  consumer_member: ConsumerMember
   idempotency: Idempotency
   inbox: Inbox
   lifecycle_state: LifecycleState
@@ -329,6 +361,7 @@ export interface Database {
   migration_event: MigrationEvent
   organization: Organization
   outbox: Outbox
+  outbox_range: OutboxRange
   outbox_partition: OutboxPartition
   plan: Plan
   receipt: Receipt
