@@ -51,6 +51,7 @@ export const ERROR_CODES = {
   PRECONDITION_FAILED: usage,
   BODY_TOO_LARGE: usage,
   MEDIA_TYPE_UNSUPPORTED: usage,
+  EVENT_GROUP_UNKNOWN: usage,
 
   // policy: a person has to decide
   LOSS_NOT_ACCEPTED: blocked,
@@ -71,6 +72,7 @@ export const ERROR_CODES = {
   FORBIDDEN: blocked,
   LIMIT_REACHED: blocked,
   LAST_OWNER: blocked,
+  REPLAY_RUNNING: blocked,
 
   // source and target
   SOURCE_UNREACHABLE: unreachable,
@@ -100,6 +102,9 @@ export const ERROR_CODES = {
   OUTCOME_UNKNOWN: failed,
   IDEMPOTENCY_IN_FLIGHT: { exit: EXIT.failed, retryable: true },
   OVERLOADED: { exit: EXIT.failed, retryable: true },
+  EVENT_REFUSED: { exit: EXIT.failed, retryable: true },
+  OUTBOX_HOLE: failed,
+  OUTBOX_SHORTENED: failed,
   WORKER_DIED: failed,
   INTERRUPTED: { exit: EXIT.interrupted, retryable: true },
 
