@@ -48,8 +48,7 @@ export interface ChainEntry {
   readonly link: Uint8Array | null
 }
 
-export type BreakKind =
-  'edited' | 'deleted' | 'inserted' | 'reordered' | 'truncated' | 'recomputed'
+export type BreakKind = 'edited' | 'deleted' | 'inserted' | 'reordered' | 'truncated' | 'recomputed'
 
 /** Where the walk met the first thing that cannot be. */
 export interface ChainBreak {

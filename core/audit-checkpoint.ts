@@ -63,6 +63,19 @@ export function readCheckpoint(line: Uint8Array, keys: readonly TrustedKey[]): C
   }
 }
 
+/** Whose checkpoint a line says it is, unchecked; null when it says nothing. */
+export function claimedOrganization(line: Uint8Array): string | null {
+  try {
+    const { payload } = JSON.parse(Buffer.from(line).toString('utf8')) as { payload: string }
+    const { org_id: claimed } = JSON.parse(Buffer.from(payload, 'base64').toString('utf8')) as {
+      org_id?: unknown
+    }
+    return typeof claimed === 'string' ? claimed : null
+  } catch {
+    return null
+  }
+}
+
 function parsed(value: unknown): Checkpoint | null {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return null
   const { at, hash, org_id, position, ...others } = value as Record<string, unknown>
