@@ -51,6 +51,19 @@ interface AppUser {
   updated_at: Generated<Date>
 }
 
+interface ApprovedMapping {
+  org_id: string
+  migration_id: string
+  source_table: string
+  source_column: string
+  words: string
+  target_table: string
+  target_column: string
+  target_type: string
+  conversion: string
+  approved_at: Date
+}
+
 interface Archive {
   org_id: string
   migration_id: string
@@ -271,6 +284,14 @@ interface Receipt {
   recorded_at: Generated<Date>
 }
 
+interface Retention {
+  what: string
+  job: string
+  about: string
+  ran_at: Date | null
+  removed: Generated<BigInteger>
+}
+
 interface Session {
   org_id: string
   id: string
@@ -341,6 +362,7 @@ export interface Database {
   agent_execution: AgentExecution
   api_key: ApiKey
   app_user: AppUser
+  approved_mapping: ApprovedMapping
   archive: Archive
   audit_chain: AuditChain
   audit_head: AuditHead
@@ -365,6 +387,7 @@ export interface Database {
   outbox_partition: OutboxPartition
   plan: Plan
   receipt: Receipt
+  retention: Retention
   session: Session
   task: Task
   verification: Verification

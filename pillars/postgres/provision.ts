@@ -1,10 +1,12 @@
 /**
- * Makes a database a control plane: migrations, the login that the application uses, the organization of a single
- * user. Safe to run again and beside others; runs as the cluster's administrator and is the only code that does.
+ * Makes a database a control plane: roles, migrations, the organization of a single user, and for a server of our own
+ * the login that the application uses. Safe to run again and beside others; the only code that runs as more than the
+ * application.
  */
 import { quoteIdent, quoteLiteral } from '@sensei/core/sql'
 import { type Client, type ConnectionSettings, connect } from './connection.ts'
 import { migrate } from './migrate.ts'
+import { ensureRoles } from './roles.ts'
 
 export interface Login {
   readonly user: string
@@ -17,15 +19,23 @@ export interface ControlDatabase {
   readonly orgId: string
 }
 
+/** With a login for the application, made here. */
 export async function provision(admin: ConnectionSettings, login: Login): Promise<ControlDatabase> {
   const client = await connect(admin, 'sensei-provision')
   try {
-    await migrate(client)
+    const orgId = await prepare(client, admin)
     await ensureLogin(client, login, 'sensei_app')
-    return { control: { ...admin, ...login }, orgId: await ensureOrganization(client) }
+    return { control: { ...admin, ...login }, orgId }
   } finally {
     await client.end()
   }
+}
+
+/** Everything but the login. Returns the id of the organization `default`. */
+export async function prepare(client: Client, settings: ConnectionSettings): Promise<string> {
+  await ensureRoles(client)
+  await migrate(client, { settings })
+  return ensureOrganization(client)
 }
 
 /** A login is a member of its one role and nothing else: no owner, no BYPASSRLS. */
@@ -46,12 +56,21 @@ export async function ensureLogin(client: Client, login: Login, role: string): P
   }
 }
 
+/** As the owner of the tables, whom a policy shows this one organization and no other. */
 async function ensureOrganization(client: Client): Promise<string> {
-  await client.query(
-    "insert into organization (slug, name) values ('default', 'Default') on conflict (slug) do nothing",
-  )
-  const { rows } = await client.query<{ id: string }>(
-    "select id from organization where slug = 'default'",
-  )
-  return rows[0]?.id ?? ''
+  await client.query('begin')
+  try {
+    await client.query('set local role sensei_owner')
+    await client.query(
+      "insert into organization (slug, name) values ('default', 'Default') on conflict (slug) do nothing",
+    )
+    const { rows } = await client.query<{ id: string }>(
+      "select id from organization where slug = 'default'",
+    )
+    await client.query('commit')
+    return rows[0]?.id ?? ''
+  } catch (error) {
+    await client.query('rollback').catch(() => undefined)
+    throw error
+  }
 }
