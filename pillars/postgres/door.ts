@@ -57,6 +57,12 @@ export class Door {
     this.#pool.on('error', () => undefined)
   }
 
+  /** How many connections there are, how many of them are free, and how many calls wait for one. */
+  get load(): { readonly total: number; readonly idle: number; readonly waiting: number } {
+    const { totalCount: total, idleCount: idle, waitingCount: waiting } = this.#pool
+    return { total, idle, waiting }
+  }
+
   /** Reads in one read-only transaction of the tenant. */
   async read<T>(orgId: string, work: (tx: Tx) => Promise<T>): Promise<T> {
     return patiently(this.#patienceMs, () => this.#once(orgId, 'begin read only', work))
