@@ -141,9 +141,16 @@ class LocalHands implements Hands {
       if (message.kind === 'failed') lastWords = message
       else if (message.kind === 'receipt') this.#count(message.table, message.rows, message.total)
     })
-    child.once('exit', () => {
+    const ended = (): void => {
       this.#living.delete(child)
       if (!this.#dismissed) void this.#replace(owner, lastWords)
+    }
+    child.once('exit', ended)
+    if (child.pid !== undefined) return
+    // What could not be started, because there are too many processes, has no exit.
+    child.once('error', ({ message }) => {
+      lastWords = { kind: 'failed', code: 'INTERNAL', message }
+      ended()
     })
   }
 
