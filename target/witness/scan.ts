@@ -9,6 +9,7 @@ import type { Client } from 'pg'
 import type { CatalogueColumn, CatalogueTable } from './catalogue.ts'
 import { CopyOut } from './copy-out.ts'
 import { decoderOf } from './decoders.ts'
+import { kernelTuples, type KernelTuples, kindOf } from './kernel-tuples.ts'
 import { type FieldPlan, TupleDecoder } from './tuples.ts'
 
 /** Block numbers, `to` exclusive; null without a bound. */
@@ -47,22 +48,43 @@ export async function* scanTable(parts: ScanParts): AsyncGenerator<CanonicalBatc
   const columns = comparedColumns(parts.table).map((column) =>
     catalogued(parts.catalogue, column.target),
   )
-  const decoder = new TupleDecoder(columns.map(fieldPlan))
+  const decoder = decoderOfRows(parts.table, columns)
   const sql = `copy (${selectOf(parts, columns)}) to stdout (format binary)`
   const copy = parts.client.query(new CopyOut(sql))
   try {
     for await (const chunk of copy.chunks()) {
-      decoder.push(chunk)
-      if (!decoder.full) continue
-      yield { ...decoder.batch(), rejected: 0 }
-      decoder.taken()
+      for (let at = 0; at < chunk.length; ) {
+        at = decoder.push(chunk, at)
+        while (decoder.full) {
+          yield { ...decoder.batch(), rejected: 0 }
+          decoder.taken()
+        }
+      }
     }
     if (!decoder.ended)
       throw new SenseiError('TARGET_UNREACHABLE', 'the target stopped in the middle of a table')
-    if (decoder.rows > 0) yield { ...decoder.batch(), rejected: 0 }
+    while (decoder.rows > 0) {
+      yield { ...decoder.batch(), rejected: 0 }
+      decoder.taken()
+    }
   } finally {
     decoder.release()
   }
+}
+
+/** Of larger rows most bytes are only copied, which no kernel does faster. */
+const KERNEL_ROW_BYTES_MAX = 4096
+const KERNEL_VALUE_BYTES_MAX = 64 * 1024
+
+function decoderOfRows(
+  table: TableMapping,
+  columns: readonly CatalogueColumn[],
+): TupleDecoder | KernelTuples {
+  const fields = columns.map(fieldPlan)
+  const large =
+    table.bytes > KERNEL_ROW_BYTES_MAX * table.rows || table.bytes_max > KERNEL_VALUE_BYTES_MAX
+  const kinds = columns.map(({ tag, baseName }) => kindOf(tag, baseName))
+  return (large ? null : kernelTuples(fields, kinds)) ?? new TupleDecoder(fields)
 }
 
 /** The columns whose values arrive as the text that PostgreSQL gives them. */

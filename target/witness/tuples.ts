@@ -40,11 +40,16 @@ export class TupleDecoder {
   /** Bytes of a large field that are still to come. */
   #streaming = 0
 
-  constructor(fields: readonly FieldPlan[]) {
+  /** `started`: what is pushed begins with a row. */
+  constructor(fields: readonly FieldPlan[], started = false) {
     this.#fields = fields
+    this.#started = started
+    if (started) this.#wanted = 2
   }
 
-  push(chunk: Buffer): void {
+  /** Takes `chunk` from a byte on, and returns where that ends. */
+  push(whole: Buffer, from: number): number {
+    const chunk = from === 0 ? whole : whole.subarray(from)
     const data = this.#heldBytes === 0 ? chunk : this.#behindHeld(chunk)
     const waits = this.#streaming === 0 && data.length < this.#wanted
     const read = waits ? 0 : this.#read(data)
@@ -54,6 +59,7 @@ export class TupleDecoder {
       data.copy(this.#held, 0, read)
     }
     this.#heldBytes = rest
+    return whole.length
   }
 
   #behindHeld(chunk: Buffer): Buffer {
