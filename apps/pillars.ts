@@ -5,17 +5,21 @@ import type { Journal } from '@sensei/core/ports/journal'
 import type { Source } from '@sensei/core/ports/source'
 import type { Target } from '@sensei/core/ports/target'
 import type { Tasks } from '@sensei/core/ports/tasks'
-import { type DataFolder, openDataFolder } from '@sensei/embedded/data-folder'
-import type { ControlPlane } from '@sensei/embedded/server'
+import { type DataFolder, openDataFolder, secretIn } from '@sensei/embedded/data-folder'
 import type { ConnectionSettings } from '@sensei/postgres/connection'
+import type { Platform } from '@sensei/postgres/platform'
+import type { ExternalUrls } from '@sensei/postgres/external'
 
-export type { ControlPlane } from '@sensei/embedded/server'
+export type { MigrationSummary } from '@sensei/postgres/migration-pages'
+export type { Platform } from '@sensei/postgres/platform'
 
 export type Environment = Readonly<Record<string, string | undefined>>
 
 /** How a process of ours reaches the control plane. A secret: it travels between processes, never through argv. */
 export interface ControlAddress {
   readonly control: ConnectionSettings
+  /** The server itself, where `control` may lead through a connection pooler: for LISTEN. */
+  readonly direct: ConnectionSettings
   readonly orgId: string
 }
 
@@ -26,16 +30,82 @@ export interface Control {
   close(): Promise<void>
 }
 
+/** Where Sensei keeps its records. */
+export interface ControlPlane extends ControlAddress {
+  /** Which one it is, for people. */
+  readonly name: string
+  /** Of the control database itself, to tell it from a target. A secret. */
+  readonly ownUrl: string
+  /** The administrator of the embedded server, for databases of one's own on it (demo targets); a secret. Null elsewhere. */
+  readonly adminUrl: string | null
+  /** Keys and private copies go here, wherever the records are: 0700, out of a server's reach. */
+  readonly privateFolder: string
+  close(): Promise<void>
+}
+
 /**
- * The control plane of this machine: the embedded server, started or adopted. `meanwhile` is called while a server that
- * had to be started gets ready: there is time for something else.
+ * The PostgreSQL that DATABASE_URL names, or without it the embedded server of this machine, started or adopted. One that is
+ * named and does not answer is an error. `meanwhile` is called while an embedded server that had to be started gets ready:
+ * there is time for something else.
  */
 export async function openControlPlane(
   env: Environment,
   meanwhile: () => void = () => undefined,
 ): Promise<ControlPlane> {
+  if (namesControlPlane(env)) {
+    const { externalUrls } = await import('@sensei/postgres/external')
+    const urls = externalUrls(env)
+    if (urls !== undefined) return openExternalPlane(env, urls)
+  }
   const { openControlPlane: open } = await import('@sensei/embedded/server')
-  return open(env['SENSEI_DATA_DIR'], meanwhile)
+  const plane = await open(env['SENSEI_DATA_DIR'], meanwhile)
+  const { control, orgId, adminUrl, privateFolder } = plane
+  const own = new URL(adminUrl)
+  own.pathname = `/${control.database}`
+  return {
+    control,
+    direct: control,
+    orgId,
+    name: `embedded PostgreSQL in ${dataFolder(env).path}`,
+    ownUrl: own.href,
+    adminUrl,
+    privateFolder,
+    close: () => plane.close(),
+  }
+}
+
+const CONTROL_VARIABLES = [
+  'DATABASE_URL',
+  'DATABASE_URL_FILE',
+  'DATABASE_DIRECT_URL',
+  'DATABASE_DIRECT_URL_FILE',
+]
+
+/** True where the control plane is not the embedded one. */
+export function namesControlPlane(env: Environment): boolean {
+  return CONTROL_VARIABLES.some((name) => env[name])
+}
+
+/** The same environment, with the embedded control plane. */
+export function embeddedOnly<E extends Environment>(env: E): E {
+  const kept = Object.entries(env).filter(([name]) => !CONTROL_VARIABLES.includes(name))
+  return Object.fromEntries(kept) as E
+}
+
+async function openExternalPlane(env: Environment, urls: ExternalUrls): Promise<ControlPlane> {
+  const { openExternal, shownAddress } = await import('@sensei/postgres/external')
+  const { control, direct, orgId } = await openExternal(urls)
+  const around = control.host === direct.host && control.port === direct.port ? '' : ', pooled'
+  return {
+    control,
+    direct,
+    orgId,
+    name: `PostgreSQL at ${shownAddress(control)} (${urls.pooled.name}${around})`,
+    ownUrl: urls.direct.url,
+    adminUrl: null,
+    privateFolder: dataFolder(env).private,
+    close: () => Promise.resolve(),
+  }
 }
 
 /** Where keys, private copies and the embedded server live; known without starting anything. */
@@ -43,11 +113,22 @@ export function dataFolder(env: Environment): DataFolder {
   return openDataFolder(env['SENSEI_DATA_DIR'])
 }
 
+/** A secret of this data folder, made on first use. */
+export function keptSecret(env: Environment, name: string): string {
+  return secretIn(dataFolder(env), name)
+}
+
 /** A new database on the embedded server, in place of one of that name. Its URL is a secret. */
 export async function emptyDatabase(
   plane: Pick<ControlPlane, 'adminUrl'>,
   name: string,
 ): Promise<string> {
+  if (plane.adminUrl === null) {
+    throw new SenseiError(
+      'CONFIG_INVALID',
+      'databases of Sensei’s own are made on its embedded server only',
+    )
+  }
   const { emptyDatabase: make } = await import('@sensei/embedded/demo-database')
   return make(plane.adminUrl, name)
 }
@@ -75,6 +156,12 @@ export async function openControl(address: ControlAddress): Promise<Control> {
   return { journal: new PostgresJournal(door, address.orgId), ...tasks }
 }
 
+/** What a server asks of the control plane, for every organization in it. */
+export async function openPlatform(control: ConnectionSettings): Promise<Platform> {
+  const { Platform: Store } = await import('@sensei/postgres/platform')
+  return new Store(control)
+}
+
 /** What a worker needs of the control plane. */
 export async function openTasks(address: ControlAddress): Promise<Omit<Control, 'journal'>> {
   const { door: _, ...tasks } = await openTasksAndDoor(address)
@@ -84,7 +171,7 @@ export async function openTasks(address: ControlAddress): Promise<Omit<Control, 
 async function openTasksAndDoor(address: ControlAddress) {
   const { Door, PostgresTasks, openDoorbell } = await loadTasks()
   const door = new Door(address.control)
-  const doorbell = await openDoorbell(address.control)
+  const doorbell = await openDoorbell(address.direct)
   return {
     door,
     tasks: new PostgresTasks(door, address.orgId),

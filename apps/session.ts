@@ -21,8 +21,8 @@ import { TOOL } from './tool.ts'
 export interface Session {
   readonly journal: Journal
   readonly tasks: Tasks
-  /** Administrator's URL of the embedded server, for targets on it. A secret. */
-  readonly adminUrl: string
+  /** Administrator's URL of the embedded server, for targets on it. A secret; null where there is none. */
+  readonly adminUrl: string | null
   /** Keys and private copies: 0700. */
   readonly privateFolder: string
   cast(parts: RunParts): Promise<OpenCast>
@@ -42,7 +42,9 @@ export type OpenCast = Cast & { close(): Promise<void> }
 /** `meanwhile` is called where the embedded server has to be waited for. */
 export async function openSession(env: Environment, meanwhile?: () => void): Promise<Session> {
   const plane = await openControlPlane(env, meanwhile)
-  const address = { control: plane.control, orgId: plane.orgId }
+  process.stderr.write(`Control plane: ${plane.name}\n`)
+  const { control: settings, direct, orgId } = plane
+  const address = { control: settings, direct, orgId }
   const control = await openControl(address)
   return {
     journal: control.journal,
@@ -82,7 +84,7 @@ export async function openSession(env: Environment, meanwhile?: () => void): Pro
   }
 }
 
-/** Other databases of the embedded server may be targets; the one that keeps Sensei's own truth may not. */
+/** Other databases of its server may be targets; the one that keeps Sensei's own truth may not. */
 async function openForeignTarget(plane: ControlPlane, url: string): Promise<Target> {
   const target = await openTarget(withOwnSecret(url, plane.adminUrl))
   try {
@@ -98,9 +100,7 @@ async function refuseOwn(plane: ControlPlane, target: Target): Promise<void> {
   const { database } = plane.control
   const found = await target.inspect()
   if (found.database !== database) return
-  const url = new URL(plane.adminUrl)
-  url.pathname = `/${database}`
-  const own = await openTarget(url.href)
+  const own = await openTarget(plane.ownUrl)
   try {
     if ((await own.inspect()).identity !== found.identity) return
   } finally {
@@ -113,7 +113,8 @@ async function refuseOwn(plane: ControlPlane, target: Target): Promise<void> {
 }
 
 /** A URL of a database on the embedded server, as it is kept, gets back the secret that only this machine has. */
-function withOwnSecret(url: string, adminUrl: string): string {
+function withOwnSecret(url: string, adminUrl: string | null): string {
+  if (adminUrl === null) return url
   const admin = new URL(adminUrl)
   const wanted = URL.parse(url)
   const own = wanted?.host === admin.host && wanted.username === admin.username

@@ -95,7 +95,7 @@ test('bad input 69: source and target cannot be the same kind of thing, and neve
     error: { code: 'URL_ENGINE_UNSUPPORTED' },
   })
   const plane = await openControlPlane({ SENSEI_DATA_DIR: story.dataFolder })
-  const own = plane.adminUrl.replace(/\/postgres$/, '/sensei_control')
+  const own = plane.ownUrl
   await plane.close()
   expect(await story.json(['migrate', ...pair, '--yes'], { TARGET: own })).toMatchObject({
     exit: 2,
@@ -271,7 +271,7 @@ test('a password in a URL leaves Sensei’s own entry in the process list', asyn
 async function controlPlaneText(): Promise<string> {
   const plane = await openControlPlane({ SENSEI_DATA_DIR: story.dataFolder })
   try {
-    const url = plane.adminUrl.replace(/\/postgres$/, '/sensei_control')
+    const url = plane.ownUrl
     const tables = await rowsOf<{ name: string }>(
       url,
       "select format('%I.%I', schemaname, tablename) as name from pg_tables where schemaname not in ('pg_catalog', 'information_schema')",

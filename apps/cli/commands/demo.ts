@@ -4,7 +4,7 @@ import path from 'node:path'
 import { createShop } from '@sensei/apps/demo/shop'
 import { openSession } from '@sensei/apps/session'
 import type { ExitCode } from '@sensei/core/errors'
-import { emptyDatabase } from '@sensei/apps/pillars'
+import { embeddedOnly, emptyDatabase } from '@sensei/apps/pillars'
 import type { Io } from '../io.ts'
 import { grouped } from '../progress/bars.ts'
 import { loadAhead, runMigration } from './migrate.ts'
@@ -17,8 +17,9 @@ export interface DemoFlags {
   readonly progress: 'auto' | 'plain' | 'none'
 }
 
+/** On the embedded server, whatever is configured: a demonstration belongs into nobody's records. */
 export async function demo(flags: DemoFlags, io: Io): Promise<ExitCode> {
-  const session = await openSession(io.env, loadAhead)
+  const session = await openSession(embeddedOnly(io.env), loadAhead)
   try {
     const folder = path.join(session.privateFolder, 'demo')
     await mkdir(folder, { recursive: true, mode: 0o700 })
