@@ -2,7 +2,7 @@
  * The rows of leaf pages without JavaScript: either written as tuples of COPY BINARY (`write`), or counted column by
  * column (`count`). Only what is usual: whole rows within a page, and the values that a column mostly holds. Whatever
  * else comes along it leaves to JavaScript, one value or one row at a time, and it judges nothing: damage, too, is only
- * "not usual". table-cursor.ts describes the pages, kernel-rows.ts the memory that both sides share.
+ * "not usual". table-cursor.ts describes the pages, row-kernel.ts the memory that both sides share.
  *
  * What is read beyond the end of a value, or written beyond it, 16 bytes at most, lies within this memory.
  */
