@@ -40,6 +40,9 @@ class UnknownOutcome {
   }
 }
 
+/** What reads and writes of a tenant need of it; inside a transaction of one tenant, that transaction (idempotency.ts). */
+export type TenantDoor = Pick<Door, 'read' | 'write'>
+
 export class Door {
   readonly #pool: pg.Pool
   readonly #role: string | undefined

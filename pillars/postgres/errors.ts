@@ -1,4 +1,4 @@
-/** PostgreSQL's refusals in Sensei's words; the SQLSTATEs SN00x are those of migrations/0005_transition.sql. */
+/** PostgreSQL's refusals in Sensei's words; the SQLSTATEs SN00x are those of migrations/0005 and 0007. */
 import { type ErrorCode, SenseiError } from '@sensei/core/errors'
 
 const CODES: Readonly<Record<string, ErrorCode>> = {
@@ -6,6 +6,7 @@ const CODES: Readonly<Record<string, ErrorCode>> = {
   SN002: 'VERSION_CONFLICT',
   SN003: 'TRANSITION_REFUSED',
   SN005: 'MIGRATION_BUSY',
+  SN007: 'MEMBER_EXISTS',
 }
 
 /** Runs `work`; what the database refuses by a rule of ours comes out as a SenseiError. */

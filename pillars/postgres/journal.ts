@@ -13,7 +13,7 @@ import type {
   TransitionStep,
 } from '@sensei/core/ports/journal'
 import { SenseiError } from '@sensei/core/errors'
-import type { Door, Tx } from './door.ts'
+import type { TenantDoor, Tx } from './door.ts'
 import { readEntries, writeEntries } from './entries.ts'
 import { inOurWords } from './errors.ts'
 import { typed } from './typed.ts'
@@ -32,10 +32,10 @@ const CREATE = described('create_migration($1, $2, $3, $4, $5, $6, $7)')
 const TRANSITION = described('transition($1, $2, $3, $4, $5, $6)')
 
 export class PostgresJournal implements Journal {
-  readonly #door: Door
+  readonly #door: TenantDoor
   readonly #orgId: string
 
-  constructor(door: Door, orgId: string) {
+  constructor(door: TenantDoor, orgId: string) {
     this.#door = door
     this.#orgId = orgId
   }
