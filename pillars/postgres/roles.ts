@@ -19,6 +19,8 @@ export const ROLES = [
   'sensei_chainer',
   'sensei_upkeep',
   'sensei_keeper',
+  'sensei_search',
+  'sensei_search',
 ] as const
 
 /** The role of the application: row-level security binds it. */
