@@ -102,6 +102,7 @@ export const ERROR_CODES = {
   OUTCOME_UNKNOWN: failed,
   IDEMPOTENCY_IN_FLIGHT: { exit: EXIT.failed, retryable: true },
   OVERLOADED: { exit: EXIT.failed, retryable: true },
+  RATE_LIMITED: { exit: EXIT.failed, retryable: true },
   EVENT_REFUSED: { exit: EXIT.failed, retryable: true },
   OUTBOX_HOLE: failed,
   OUTBOX_SHORTENED: failed,
