@@ -1,6 +1,9 @@
 /** Many small steps in one transaction: all of them are in, each with its ledger row, or none is. */
+import { startProxy, type Verdict } from '@sensei/contracts/proxy'
+import { server, urlOf } from '@sensei/contracts/servers'
 import type { TableMapping } from '@sensei/core/plan'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { openTarget } from '../target.ts'
 import { type Bench, bench, VERSIONS } from './support/each-version.ts'
 import {
   batch,
@@ -145,6 +148,45 @@ describe.each(VERSIONS)('on PostgreSQL %s', (version) => {
     expect(again).toHaveLength(3)
     await loader.close()
   })
+
+  test.each<[Verdict, number]>([
+    ['forward and cut', 3],
+    ['cut', 0],
+  ])(
+    'a COMMIT without a reply (%s) is settled by the ledger for all of them',
+    async (verdict, kept) => {
+      const tables = await made(`unsaid${kept}x`, 3)
+      const address = await server(version)
+      let [armed, met] = [false, false]
+      const proxy = await startProxy(address, ({ sql }) => {
+        if (!armed || met || sql !== 'commit') return 'forward'
+        met = true
+        return verdict
+      })
+      const through = { ...address, host: proxy.host, port: proxy.port }
+      const target = await openTarget(urlOf(through, at.database.name))
+      const loader = await target.openLoader(at.run, 'unsaid')
+      const requests = tables.map((one, place) =>
+        request(one, rows(), {
+          read: async function* () {
+            // Its own COMMIT, not the one that registers the session.
+            armed ||= place === 2
+            yield* rows()
+          },
+        }),
+      )
+      const said = await loader.loadTogether(requests).catch((error: unknown) => error)
+      if (kept === 0) expect(said).toMatchObject({ code: 'TARGET_UNREACHABLE' })
+      else expect(said).toHaveLength(kept)
+      expect(met).toBe(true)
+      expect(await steps(`chunk 1 of unsaid${kept}x%`)).toHaveLength(kept)
+      expect(await loader.loadTogether(requests)).toHaveLength(3)
+      for (const { target: name } of tables) expect(await count(name)).toBe(2)
+      await loader.close()
+      await target.close()
+      await proxy.close()
+    },
+  )
 
   test('a reader that fails leaves nothing of any, and its own error is told', async () => {
     const tables = await made('unread', 2)
