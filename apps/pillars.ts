@@ -6,12 +6,18 @@ import type { Source } from '@sensei/core/ports/source'
 import type { Target } from '@sensei/core/ports/target'
 import type { Tasks } from '@sensei/core/ports/tasks'
 import { type DataFolder, openDataFolder, secretIn } from '@sensei/embedded/data-folder'
+import type { AuditTrail, TrailParts } from '@sensei/postgres/audit/trail'
 import type { ConnectionSettings } from '@sensei/postgres/connection'
-import type { Platform } from '@sensei/postgres/platform'
+import type { Platform, PlatformOptions } from '@sensei/postgres/platform'
 import type { ExternalUrls } from '@sensei/postgres/external'
 
+export type { AuditTrail } from '@sensei/postgres/audit/trail'
+export type { ApiKey } from '@sensei/postgres/api-keys'
 export type { MigrationSummary } from '@sensei/postgres/migration-pages'
-export type { Platform } from '@sensei/postgres/platform'
+export type { Organization } from '@sensei/postgres/organizations'
+export type { Acting, Platform, PlatformOptions } from '@sensei/postgres/platform'
+export type { Session as LoginSession } from '@sensei/postgres/sessions'
+export type { Member } from '@sensei/postgres/users'
 
 export type Environment = Readonly<Record<string, string | undefined>>
 
@@ -108,6 +114,26 @@ async function openExternalPlane(env: Environment, urls: ExternalUrls): Promise<
   }
 }
 
+/** How a service of all tenants reaches the control plane: past any pooler, as its own role and no more. A secret. */
+export function serviceSettings(
+  plane: Pick<ControlPlane, 'adminUrl' | 'direct'>,
+  service: 'chainer' | 'keeper',
+): ConnectionSettings {
+  const role = `sensei_${service}`
+  if (plane.adminUrl === null) return { ...plane.direct, role }
+  const { username: user, password } = new URL(plane.adminUrl)
+  return { ...plane.direct, user, password, role }
+}
+
+export async function openAuditTrail(
+  plane: ControlPlane,
+  parts: Pick<TrailParts, 'file' | 'signer' | 'keys'>,
+): Promise<AuditTrail> {
+  const { AuditTrail: Trail } = await import('@sensei/postgres/audit/trail')
+  const { control, orgId } = plane
+  return new Trail({ ...parts, control, orgId, chainer: serviceSettings(plane, 'chainer') })
+}
+
 /** Where keys, private copies and the embedded server live; known without starting anything. */
 export function dataFolder(env: Environment): DataFolder {
   return openDataFolder(env['SENSEI_DATA_DIR'])
@@ -157,9 +183,9 @@ export async function openControl(address: ControlAddress): Promise<Control> {
 }
 
 /** What a server asks of the control plane, for every organization in it. */
-export async function openPlatform(control: ConnectionSettings): Promise<Platform> {
+export async function openPlatform(options: PlatformOptions): Promise<Platform> {
   const { Platform: Store } = await import('@sensei/postgres/platform')
-  return new Store(control)
+  return new Store(options)
 }
 
 /** What a worker needs of the control plane. */

@@ -1,10 +1,12 @@
 /** What a command of this machine works with: the control plane, and for a run the whole cast. */
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Journal } from '@sensei/core/ports/journal'
 import type { Progress } from '@sensei/core/ports/progress'
 import type { Target } from '@sensei/core/ports/target'
 import type { Tasks } from '@sensei/core/ports/tasks'
 import { SenseiError } from '@sensei/core/errors'
 import type { Cast } from '@sensei/engine/cast'
+import { auditTrail } from './audit.ts'
 import { localCrew } from './crew.ts'
 import { machineSigner } from './keys.ts'
 import {
@@ -28,6 +30,8 @@ export interface Session {
   cast(parts: RunParts): Promise<OpenCast>
   /** Refuses Sensei's own database; knows the secret of its own server. */
   openTarget(url: string): Promise<Target>
+  /** Links and signs the audit rows of this command, in bounded time; returns what could not be done, in words. */
+  settleAudit(): Promise<string | null>
   close(): Promise<void>
 }
 
@@ -77,10 +81,33 @@ export async function openSession(env: Environment, meanwhile?: () => void): Pro
         },
       }
     },
+    settleAudit: () => settleAudit(plane, env),
     close: async () => {
       await control.close()
       await plane.close()
     },
+  }
+}
+
+const SETTLE_MS_MAX = 5_000
+
+/** What a command did is done and recorded, whether or not its rows are linked in time: the next chainer makes up for it. */
+async function settleAudit(plane: ControlPlane, env: Environment): Promise<string | null> {
+  const late = new AbortController()
+  try {
+    const settled = await Promise.race([
+      auditTrail(plane, env).then((trail) => trail.settle(SETTLE_MS_MAX)),
+      // The server may be gone without a word.
+      sleep(2 * SETTLE_MS_MAX, null, { signal: late.signal }),
+    ])
+    if (settled === null) return 'the control database does not answer'
+    if (settled.broken.length > 0)
+      return 'its history is not what it was: run `sensei audit verify`'
+    return settled.waiting === 0n ? null : `${settled.waiting} rows wait for their link`
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error)
+  } finally {
+    late.abort()
   }
 }
 

@@ -98,6 +98,8 @@ export async function runMigration(
     }
   } finally {
     face.close()
+    const unsettled = await session.settleAudit()
+    if (unsettled !== null) io.say(`warning: audit chain: ${displayText(unsettled)}`)
     interrupt.release()
   }
 }
