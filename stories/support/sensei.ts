@@ -81,6 +81,11 @@ export class Story {
     return new Story(folder, env, () => plane.close())
   }
 
+  /** For a story that brings its own control plane. */
+  static without(): Story {
+    return new Story(mkdtempSync(path.join(runFolder(), 'story-')), {}, () => Promise.resolve())
+  }
+
   get dataFolder(): string {
     return this.#env['SENSEI_DATA_DIR'] ?? ''
   }
