@@ -31,6 +31,14 @@ export const configSchema = z.strictObject({
   'max-rejects': count(BOUNDS['max-rejects'])
     .describe('rows of a table that may be refused')
     .optional(),
+  host: text.describe('the address that `sensei serve` listens on').optional(),
+  port: count(BOUNDS.port).describe('of the API; 0 takes a free one').optional(),
+  'metrics-port': count(BOUNDS['metrics-port'])
+    .describe('of /metrics; 0 takes a free one')
+    .optional(),
+  'trusted-proxy': texts
+    .describe('addresses or networks whose X-Forwarded-For is believed')
+    .optional(),
   append: z.boolean().describe('load into existing empty tables').optional(),
   query: texts.describe('files with queries that are replayed on both sides').optional(),
   validate: z.boolean().describe('false: carry only, no comparison, no certificate').optional(),

@@ -6,11 +6,12 @@ import type { DoctorFlags } from './commands/doctor.ts'
 import type { MigrateFlags } from './commands/migrate.ts'
 import type { ListFlags, OneFlags, RetryFlags } from './commands/migrations.ts'
 import type { PlanFlags } from './commands/plan.ts'
+import type { ServeFlags } from './commands/serve.ts'
 import type { VerifyFlags } from './commands/verify.ts'
 import { withConfig } from './flags.ts'
 import { type Io, processIo } from './io.ts'
 import { keyHome } from './key-home.ts'
-import { boundedCount, collect, migrationId } from './settings.ts'
+import { type BOUNDS, boundedCount, collect, migrationId } from './settings.ts'
 
 type Flags = Record<string, unknown>
 type Output = 'text' | 'json'
@@ -32,7 +33,7 @@ export function program(onOutput: (form: Output) => void): Command {
     .addOption(new Option('--config <file>', 'settings (else ./sensei.yaml)').env('SENSEI_CONFIG'))
     .addHelpText('after', `\n${EXIT_CODES}`)
   const runs = runner(onOutput)
-  for (const add of [migrate, plan, verify, demo, certificate, keys, migrations, doctor])
+  for (const add of [migrate, plan, verify, demo, certificate, keys, migrations, serve, doctor])
     add(root, runs)
   return root
 }
@@ -193,6 +194,27 @@ function migrations(root: Command, runs: Runs): void {
     .action(runs(async (flags: OneFlags, io, id = '') => (await commands()).clean(id, flags, io)))
 }
 
+function serve(root: Command, runs: Runs): void {
+  root
+    .command('serve')
+    .description('serve the HTTP API of the control plane, until a signal ends it')
+    .addOption(
+      new Option('--host <address>', 'the address to listen on')
+        .default('127.0.0.1')
+        .env('SENSEI_HOST'),
+    )
+    .addOption(count('port', 'of the API; 0 takes a free one').default(8080))
+    .addOption(count('metrics-port', 'of /metrics; 0 takes a free one').default(9464))
+    .option(
+      '--trusted-proxy <network>',
+      'believe X-Forwarded-For of this address or network (again for more)',
+      collect,
+    )
+    .action(
+      runs(async (flags: ServeFlags, io) => (await import('./commands/serve.ts')).serve(flags, io)),
+    )
+}
+
 function doctor(root: Command, runs: Runs): void {
   root
     .command('doctor')
@@ -231,7 +253,7 @@ function choice(flags: string, description: string, forms: readonly [string, ...
   return option.env(environmentName(option.name()))
 }
 
-function count(name: 'workers' | 'chunk-rows' | 'max-rejects', description: string): Option {
+function count(name: keyof typeof BOUNDS, description: string): Option {
   const option = new Option(`--${name} <n>`, description).argParser(boundedCount(name))
   return option.env(environmentName(name))
 }

@@ -1,39 +1,74 @@
 /**
- * What the server asks of the store, each call one transaction of the organization that it names. A server serves many
- * at once, so it has a pool of its own and little patience: who asked is told within seconds that the database is away.
+ * What the server asks of the store. A server serves many at once, so it has a pool of its own and little patience: who
+ * asked is told within seconds that the database is away.
  */
+import type { KeyMode } from '@sensei/core/api-key'
+import type { Json } from '@sensei/core/json'
 import type { Journal } from '@sensei/core/ports/journal'
+import { ApiKeys } from './api-keys.ts'
 import type { ConnectionSettings } from './connection.ts'
-import { Door } from './door.ts'
+import { Door, type TenantDoor } from './door.ts'
 import { inOurWords } from './errors.ts'
+import { type Answer, once, type RepeatableRequest } from './idempotency.ts'
 import { PostgresJournal } from './journal.ts'
 import { type MigrationPage, migrationPage, type MigrationQuery } from './migration-pages.ts'
+import { Organizations } from './organizations.ts'
+import { Passwords } from './passwords.ts'
 import { NO_TENANT } from './services.ts'
+import { Sessions } from './sessions.ts'
+import { Users } from './users.ts'
 
 const CONNECTIONS_MAX = 10
 const PATIENCE_MS = 2_000
 
-export class Platform {
-  readonly #door: Door
+export interface PlatformOptions {
+  readonly control: ConnectionSettings
+  /** Keys of the other mode let nobody in. */
+  readonly keyMode: KeyMode
+}
 
-  constructor(settings: ConnectionSettings) {
+/** What acts for whoever asks; each call is a transaction, or part of the one that `once` opened. */
+export interface Acting {
+  readonly organizations: Organizations
+  readonly users: Users
+  readonly apiKeys: ApiKeys
+  readonly sessions: Sessions
+}
+
+export class Platform {
+  readonly acting: Acting
+  readonly #door: Door
+  readonly #passwords = new Passwords()
+  readonly #keyMode: KeyMode
+
+  constructor({ control, keyMode }: PlatformOptions) {
+    this.#keyMode = keyMode
     this.#door = new Door(
-      { connectTimeoutMs: PATIENCE_MS, ...settings },
+      { connectTimeoutMs: PATIENCE_MS, ...control },
       {
         applicationName: 'sensei-server',
         connectionsMax: CONNECTIONS_MAX,
         patienceMs: PATIENCE_MS,
       },
     )
+    this.acting = this.#through(this.#door)
   }
 
-  poolLoad(): Door['load'] {
+  get load(): Door['load'] {
     return this.#door.load
   }
 
   /** Asks the database anything at all. */
   async ping(): Promise<void> {
     await this.#door.read(NO_TENANT, (tx) => tx.query('select'))
+  }
+
+  /** Effect and answer of a request that may be sent twice, in one transaction. */
+  once<T extends Json>(
+    request: RepeatableRequest,
+    effect: (acting: Acting) => Promise<T>,
+  ): Promise<Answer<T>> {
+    return once(this.#door, request, (inside) => effect(this.#through(inside)))
   }
 
   journal(orgId: string): Journal {
@@ -44,7 +79,18 @@ export class Platform {
     return inOurWords(() => this.#door.read(orgId, (tx) => migrationPage(tx, orgId, query)))
   }
 
+  /** When the last uses of keys are written down. */
   async close(): Promise<void> {
+    await this.acting.apiKeys.settled()
     await this.#door.close()
+  }
+
+  #through(door: TenantDoor): Acting {
+    return {
+      organizations: new Organizations(door),
+      users: new Users(door, this.#passwords),
+      apiKeys: new ApiKeys(door, this.#keyMode),
+      sessions: new Sessions(door),
+    }
   }
 }

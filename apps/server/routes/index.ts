@@ -1,0 +1,16 @@
+/** Every resource of /v1. */
+import type { FastifyInstance } from 'fastify'
+import type { ZodTypeProvider } from 'fastify-type-provider-zod'
+import type { ServerParts } from '../parts.ts'
+import { addApiKeys } from './api-keys.ts'
+import { addMembers } from './members.ts'
+import { addMigrations } from './migrations.ts'
+import { addOrganization } from './organization.ts'
+import { addSessions } from './sessions.ts'
+
+const RESOURCES = [addOrganization, addMembers, addApiKeys, addSessions, addMigrations]
+
+export function addResources(app: FastifyInstance, parts: ServerParts): void {
+  const typed = app.withTypeProvider<ZodTypeProvider>()
+  for (const add of RESOURCES) add(typed, parts)
+}

@@ -1,0 +1,138 @@
+/**
+ * The HTTP face of the platform: what every request goes through, in this order, and then the routes, one file per
+ * resource. Everything that lives elsewhere is handed in.
+ */
+import { randomUUID } from 'node:crypto'
+import type { Socket } from 'node:net'
+import { SenseiError } from '@sensei/core/errors'
+import fastify, {
+  type FastifyBaseLogger,
+  type FastifyInstance,
+  type FastifyRequest,
+  LogController,
+} from 'fastify'
+import { serializerCompiler } from 'fastify-type-provider-zod'
+import { authenticateRequests, refuseKeysInAddresses } from './auth.ts'
+import { BODY_BYTES_MAX, readStrictJson } from './body.ts'
+import { addHealthRoutes } from './health.ts'
+import { measureRequests } from './metrics.ts'
+import { describeApi, serveApiDescription } from './openapi.ts'
+import type { ServerParts } from './parts.ts'
+import { describeCode, knownError, problemOf, sendProblem, shownPath } from './problems.ts'
+import { requestId } from './request-id.ts'
+import { addResources } from './routes/index.ts'
+import { addSecurityHeaders, headersOf } from './security-headers.ts'
+import { validate } from './validation.ts'
+
+/** A client that sends slower than this is not one that anybody waits for. */
+const REQUEST_MS_MAX = 30_000
+
+export async function buildServer(parts: ServerParts): Promise<FastifyInstance> {
+  const app: FastifyInstance = fastify({
+    loggerInstance: parts.log as FastifyBaseLogger,
+    logController: new LogController({
+      disableRequestLogging: true,
+      requestIdLogLabel: 'request_id',
+    }),
+    genReqId: requestId,
+    trustProxy: parts.trustedProxies.length === 0 ? false : [...parts.trustedProxies],
+    bodyLimit: BODY_BYTES_MAX,
+    requestTimeout: REQUEST_MS_MAX,
+    // What arrives on an open connection while we drain is answered, and the connection closed after it.
+    return503OnClosing: false,
+    routerOptions: { ignoreTrailingSlash: false, maxParamLength: 200 },
+    // Before any hook: an address that cannot be decoded.
+    frameworkErrors: (_error, request, reply) => {
+      reply.headers(headersOf(request))
+      const refused = new SenseiError('REQUEST_INVALID', 'the address cannot be decoded')
+      void sendProblem(request as FastifyRequest, reply as never, refused)
+    },
+    clientErrorHandler: refuseMalformed,
+  })
+  app.setValidatorCompiler(validate)
+  app.setSerializerCompiler(serializerCompiler)
+  readStrictJson(app)
+  addSecurityHeaders(app)
+  measureRequests(app, parts.registry)
+  logAnswers(app)
+  answerErrors(app)
+  refuseKeysInAddresses(app)
+  authenticateRequests(app, parts)
+  await describeApi(app)
+  addHealthRoutes(app, parts)
+  addProblemRoute(app)
+  serveApiDescription(app)
+  await app.register(async (v1) => addResources(v1, parts), { prefix: '/v1' })
+  await app.ready()
+  return app
+}
+
+/** One line for each answer: who asked for what, and how it went. Never headers, bodies or queries. */
+function logAnswers(app: FastifyInstance): void {
+  app.addHook('onResponse', async (request, reply) => {
+    const { method, routeOptions, ip, principal } = request
+    request.log.info(
+      {
+        method,
+        route: routeOptions.url ?? null,
+        path: shownPath(request.url),
+        status: reply.statusCode,
+        ms: Math.round(reply.elapsedTime),
+        ip,
+        org_id: principal?.orgId,
+        actor: principal?.actor,
+      },
+      'answered',
+    )
+  })
+}
+
+function answerErrors(app: FastifyInstance): void {
+  app.setErrorHandler((thrown, request, reply) => {
+    const error = knownError(thrown)
+    const { status } = problemOf(error, request.id, '')
+    if (status >= 500) {
+      const level = status === 500 ? 'error' : 'warn'
+      request.log[level]({ code: error.code, stack: error.stack, why: causeOf(error) }, 'failed')
+    }
+    return sendProblem(request, reply, error)
+  })
+  app.setNotFoundHandler((request, reply) =>
+    sendProblem(request, reply, new SenseiError('NOT_FOUND', 'there is no such address')),
+  )
+}
+
+function causeOf({ cause }: Error): string | undefined {
+  return cause instanceof Error ? (cause.stack ?? cause.message) : undefined
+}
+
+function addProblemRoute(app: FastifyInstance): void {
+  const options = { schema: { hide: true }, config: { access: 'anyone' } } as const
+  app.get<{ Params: { code: string } }>('/problems/:code', options, async (request) => {
+    const found = describeCode(request.params.code)
+    if (found === null) throw new SenseiError('NOT_FOUND', 'there is no such code')
+    return found
+  })
+}
+
+const MALFORMED: Readonly<Record<string, readonly [status: string, detail: string]>> = {
+  HPE_HEADER_OVERFLOW: ['431 Request Header Fields Too Large', 'The headers are too large.'],
+  ERR_HTTP_REQUEST_TIMEOUT: ['408 Request Timeout', 'The request did not arrive in time.'],
+}
+
+/** What is no HTTP, or could be read as two different requests, reaches no route. */
+function refuseMalformed(error: Error & { code?: string }, socket: Socket): void {
+  if (error.code === 'ECONNRESET' || !socket.writable) return void socket.destroy()
+  const [status, detail] = MALFORMED[error.code ?? ''] ?? ['400 Bad Request', 'This is not HTTP.']
+  const id = randomUUID()
+  const known = problemOf(new SenseiError('REQUEST_INVALID', detail), id, '')
+  const body = JSON.stringify({ ...known, status: Number.parseInt(status, 10) })
+  const head = [
+    `HTTP/1.1 ${status}`,
+    'Content-Type: application/problem+json',
+    `Content-Length: ${Buffer.byteLength(body)}`,
+    `X-Request-Id: ${id}`,
+    'Connection: close',
+  ]
+  socket.end(`${head.join('\r\n')}\r\n\r\n${body}`)
+}
