@@ -1,6 +1,7 @@
 /** Every command and flag, in one place; each command is a file of its own. */
 import { TOOL } from '@sensei/apps/tool'
 import { Command, Option } from 'commander'
+import type { AuditVerifyFlags } from './commands/audit.ts'
 import type { DemoFlags } from './commands/demo.ts'
 import type { DoctorFlags } from './commands/doctor.ts'
 import type { MigrateFlags } from './commands/migrate.ts'
@@ -33,7 +34,7 @@ export function program(onOutput: (form: Output) => void): Command {
     .addOption(new Option('--config <file>', 'settings (else ./sensei.yaml)').env('SENSEI_CONFIG'))
     .addHelpText('after', `\n${EXIT_CODES}`)
   const runs = runner(onOutput)
-  for (const add of [migrate, plan, verify, demo, certificate, keys, migrations, serve, doctor])
+  for (const add of [migrate, plan, verify, demo, certificate, keys, migrations, audit, serve, doctor])
     add(root, runs)
   return root
 }
@@ -212,6 +213,21 @@ function serve(root: Command, runs: Runs): void {
     )
     .action(
       runs(async (flags: ServeFlags, io) => (await import('./commands/serve.ts')).serve(flags, io)),
+    )
+}
+
+function audit(root: Command, runs: Runs): void {
+  root
+    .command('audit')
+    .description('the audit history')
+    .command('verify')
+    .description('is the audit history what it was? Rows against their chain, the chain against checkpoints')
+    .option('--checkpoints <file>', 'a copy of the checkpoints that was kept elsewhere')
+    .option('--key <file>', 'the public key to trust (else the directory of trusted keys)')
+    .action(
+      runs(async (flags: AuditVerifyFlags, io) =>
+        (await import('./commands/audit.ts')).verifyAudit(flags, io),
+      ),
     )
 }
 
