@@ -194,6 +194,17 @@ interface LifecycleTransition {
   next: string | null
 }
 
+interface LogEntry {
+  org_id: string
+  at: Date
+  id: string
+  migration_id: string | null
+  level: number
+  component: string
+  message: string
+  fields: JsonColumn
+}
+
 interface Membership {
   org_id: string
   user_id: string
@@ -266,6 +277,7 @@ interface Plan {
   version: number
   hash: string
   body: JsonColumn
+  source_engine: Generated<string>
   created_at: Generated<Date>
 }
 
@@ -378,6 +390,7 @@ export interface Database {
   inbox: Inbox
   lifecycle_state: LifecycleState
   lifecycle_transition: LifecycleTransition
+  log_entry: LogEntry
   membership: Membership
   migration: Migration
   migration_event: MigrationEvent
