@@ -16,7 +16,7 @@ const [WORD_INTEGER, WORD_TEXT, WORD_NULL] = [7, 4, 4] as const
 /** Fewer bytes are looked at one by one, faster than by a call. */
 const FEW_BYTES = 40
 
-interface EndedColumn {
+export interface EndedColumn {
   readonly kind: EndedKind
   readonly converter: Converter
   readonly nullable: boolean
@@ -98,7 +98,7 @@ export class EndedWalk {
   }
 }
 
-function endedColumn(column: ColumnMapping): EndedColumn {
+export function endedColumn(column: ColumnMapping): EndedColumn {
   const kind = endedKind(column) ?? 'text'
   const converter = converterOf(column)
   const type = canonicalType(column.type)
@@ -150,7 +150,7 @@ function numberEnd(bytes: Buffer, at: number): number {
 }
 
 /** Writes the cell bytes[at, end); false where its value is unfit. */
-function putCell(
+export function putCell(
   out: CellBuffer,
   column: EndedColumn,
   bytes: Buffer,

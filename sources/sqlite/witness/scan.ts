@@ -11,6 +11,7 @@ import { quoteIdent } from '@sensei/core/sql'
 import { type CellSql, cellSql, groupedCell, type Mode, PIECE_BYTES, pieceSql } from './columns.ts'
 import { endedCell, endedKind } from './ended-columns.ts'
 import { EndedWalk } from './ended-walk.ts'
+import { KernelWalk } from './kernel-walk.ts'
 import { type Bounds, Groups } from './groups.ts'
 import { concatenation, rowidOf } from './sql.ts'
 import { type ExtraValue, Walk } from './walk.ts'
@@ -22,6 +23,9 @@ const GROUPED_ROWS_MIN = 200
 const LARGE_BYTES = 1024 * 1024
 /** After so many groups in a row that had to be read again, grouping is given up for the range. */
 const FRUITLESS_GROUPS_MAX = 3
+
+const KERNEL_ROW_BYTES_MAX = 4096
+const KERNEL_COLUMNS_MAX = 2048
 
 /** Both ends included, as text: they may exceed 2^53. */
 export interface RowidRange {
@@ -59,6 +63,18 @@ async function* readGroups(
   range: Bounds,
   form: GroupForm = endedForm(parts) ?? framedForm(parts),
 ): AsyncGenerator<CanonicalBatch> {
+  try {
+    yield* groupsIn(parts, range, form)
+  } finally {
+    form.walk.release()
+  }
+}
+
+async function* groupsIn(
+  parts: ScanParts,
+  range: Bounds,
+  form: GroupForm,
+): AsyncGenerator<CanonicalBatch> {
   const groups = new Groups(parts, form.cells, range)
   let fruitless = 0
   let before: Uint8Array | null = null
@@ -89,6 +105,7 @@ interface GroupForm {
     readonly idle: boolean
     addGroup(bytes: Buffer, rows: number): boolean
     take(): CanonicalBatch
+    release(): void
   }
   /** null: what is not in this form is read row by row. */
   readonly next: (() => GroupForm) | null
@@ -109,9 +126,14 @@ function endedForm(parts: ScanParts): GroupForm | null {
   if (columns.some((column) => endedKind(column) === null)) return null
   return {
     cells: columns.flatMap((column) => endedCell(parts.table.source, column)),
-    walk: new EndedWalk(columns),
+    walk: isSmall(parts.table) ? new KernelWalk(columns) : new EndedWalk(columns),
     next: () => framedForm(parts),
   }
+}
+
+/** Of larger rows most bytes are only copied, which no kernel does faster. */
+function isSmall({ rows, bytes, columns }: TableMapping): boolean {
+  return bytes <= KERNEL_ROW_BYTES_MAX * rows && columns.length <= KERNEL_COLUMNS_MAX
 }
 
 async function* readRows(
