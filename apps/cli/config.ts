@@ -31,6 +31,9 @@ export const configSchema = z.strictObject({
   'max-rejects': count(BOUNDS['max-rejects'])
     .describe('rows of a table that may be refused')
     .optional(),
+  email: text.describe('of the user that `sensei users create` makes').optional(),
+  name: text.describe('of the user or key that is made').optional(),
+  scope: texts.describe('what the key that is made may do').optional(),
   host: text.describe('the address that `sensei serve` listens on').optional(),
   port: count(BOUNDS.port).describe('of the API; 0 takes a free one').optional(),
   'metrics-port': count(BOUNDS['metrics-port'])

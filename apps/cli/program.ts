@@ -2,12 +2,14 @@
 import { TOOL } from '@sensei/apps/tool'
 import { Command, Option } from 'commander'
 import type { AuditVerifyFlags } from './commands/audit.ts'
+import type { ApiKeyFlags } from './commands/api-keys.ts'
 import type { DemoFlags } from './commands/demo.ts'
 import type { DoctorFlags } from './commands/doctor.ts'
 import type { MigrateFlags } from './commands/migrate.ts'
 import type { ListFlags, OneFlags, RetryFlags } from './commands/migrations.ts'
 import type { PlanFlags } from './commands/plan.ts'
 import type { ServeFlags } from './commands/serve.ts'
+import type { UserFlags } from './commands/users.ts'
 import type { VerifyFlags } from './commands/verify.ts'
 import { withConfig } from './flags.ts'
 import { type Io, processIo } from './io.ts'
@@ -34,7 +36,20 @@ export function program(onOutput: (form: Output) => void): Command {
     .addOption(new Option('--config <file>', 'settings (else ./sensei.yaml)').env('SENSEI_CONFIG'))
     .addHelpText('after', `\n${EXIT_CODES}`)
   const runs = runner(onOutput)
-  for (const add of [migrate, plan, verify, demo, certificate, keys, migrations, audit, serve, doctor])
+  for (const add of [
+    migrate,
+    plan,
+    verify,
+    demo,
+    certificate,
+    keys,
+    migrations,
+    audit,
+    users,
+    apiKeys,
+    serve,
+    doctor,
+  ])
     add(root, runs)
   return root
 }
@@ -195,6 +210,36 @@ function migrations(root: Command, runs: Runs): void {
     .action(runs(async (flags: OneFlags, io, id = '') => (await commands()).clean(id, flags, io)))
 }
 
+function users(root: Command, runs: Runs): void {
+  root
+    .command('users')
+    .description('people')
+    .command('create')
+    .description('make the first owner of this installation')
+    .requiredOption('--email <address>', 'the address to log in with')
+    .option('--name <name>', 'what to call him or it; the address by default')
+    .action(
+      runs(async (flags: UserFlags, io) =>
+        (await import('./commands/users.ts')).createUser(flags, io),
+      ),
+    )
+}
+
+function apiKeys(root: Command, runs: Runs): void {
+  root
+    .command('api-keys')
+    .description('keys for the API')
+    .command('create')
+    .description('make a key for the API and print it')
+    .addOption(new Option('--name <name>', 'what to call it').default('operator'))
+    .option('--scope <scope>', 'only this scope (again for more); all by default', collect)
+    .action(
+      runs(async (flags: ApiKeyFlags, io) =>
+        (await import('./commands/api-keys.ts')).createApiKey(flags, io),
+      ),
+    )
+}
+
 function serve(root: Command, runs: Runs): void {
   root
     .command('serve')
@@ -221,7 +266,9 @@ function audit(root: Command, runs: Runs): void {
     .command('audit')
     .description('the audit history')
     .command('verify')
-    .description('is the audit history what it was? Rows against their chain, the chain against checkpoints')
+    .description(
+      'is the audit history what it was? Rows against their chain, the chain against checkpoints',
+    )
     .option('--checkpoints <file>', 'a copy of the checkpoints that was kept elsewhere')
     .option('--key <file>', 'the public key to trust (else the directory of trusted keys)')
     .action(

@@ -1,12 +1,12 @@
 /** `sensei serve`: the HTTP API of the control plane, until a signal ends it. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { cursorSecret } from '@sensei/apps/cursor-secret'
-import { openControlPlane, openPlatform } from '@sensei/apps/pillars'
-import { KEY_MODES, type KeyMode } from '@sensei/core/api-key'
+import type { Platform } from '@sensei/apps/pillars'
 import { cursorKey } from '@sensei/core/cursor'
 import { EXIT, type ExitCode, SenseiError } from '@sensei/core/errors'
 import type { Io } from '../io.ts'
 import { OUTPUT_VERSION } from '../output-json.ts'
+import { withPlatform } from '../platform.ts'
 
 export interface ServeFlags {
   readonly host: string
@@ -29,28 +29,31 @@ export async function serve(flags: ServeFlags, io: Io): Promise<ExitCode> {
     import('@sensei/server/log'),
   ])
   const log = serverLog(io.stderr, logLevel(io))
-  const plane = await openControlPlane(io.env)
-  try {
-    const platform = await openPlatform({ control: plane.control, keyMode: keyMode(io) })
-    try {
-      const { host, port, metricsPort, trustedProxy: trustedProxies = [] } = flags
-      const key = cursorKey(await cursorSecret(io.env))
-      const options = { host, port, metricsPort, trustedProxies, cursorKey: key, log, platform }
-      const server = await runServer(options)
-      const { url, metricsUrl } = server
-      if (flags.output === 'json')
-        io.out(JSON.stringify({ schema_version: OUTPUT_VERSION, url, metrics_url: metricsUrl }))
-      io.say(`Serving ${url} (API: ${url}/openapi.json), metrics on ${metricsUrl}`)
-      io.say(`${await ended}: answering what is open; once more aborts at once`)
-      endAtLast()
-      if (!(await server.stop(DRAIN_MS_MAX))) io.say('Some requests were cut: their time was over.')
-    } finally {
-      await platform.close()
-    }
-  } finally {
-    await plane.close()
-  }
+  const key = cursorKey(await cursorSecret(io.env))
+  await withPlatform(io, async ({ plane, platform }) => {
+    const { host, port, metricsPort, trustedProxy: trustedProxies = [] } = flags
+    const options = { host, port, metricsPort, trustedProxies, cursorKey: key, log, platform }
+    const server = await runServer(options)
+    const { url, metricsUrl } = server
+    if (flags.output === 'json')
+      io.out(JSON.stringify({ schema_version: OUTPUT_VERSION, url, metrics_url: metricsUrl }))
+    io.say(`Serving ${url} (API: ${url}/openapi.json), metrics on ${metricsUrl}`)
+    if (await isNew(platform, plane.orgId)) io.say(FIRST_STEPS)
+    io.say(`${await ended}: answering what is open; once more aborts at once`)
+    endAtLast()
+    if (!(await server.stop(DRAIN_MS_MAX))) io.say('Some requests were cut: their time was over.')
+  })
   return EXIT.done
+}
+
+const FIRST_STEPS = `Nobody can sign in yet. On this machine:
+  sensei users create --email you@example.com    the first owner
+  sensei api-keys create --name first            a key for the API`
+
+/** Neither a member nor a key. */
+async function isNew({ acting }: Platform, orgId: string): Promise<boolean> {
+  const members = await acting.users.list(orgId, { limit: 1 })
+  return members.length === 0 && (await acting.apiKeys.list(orgId, { limit: 1 })).length === 0
 }
 
 /** Resolves with the first signal's name; the second one ends the process there and then. */
@@ -71,13 +74,6 @@ function firstSignal(io: Io): Promise<string> {
 /** A database that does not let go must not keep the process beyond its time. */
 function endAtLast(): void {
   void sleep(END_MS_MAX, undefined, { ref: false }).then(() => process.exit(EXIT.failed))
-}
-
-function keyMode({ env }: Io): KeyMode {
-  const wanted = env['SENSEI_KEY_MODE'] || 'live'
-  const mode = KEY_MODES.find((known) => known === wanted)
-  if (mode !== undefined) return mode
-  throw new SenseiError('CONFIG_INVALID', `SENSEI_KEY_MODE is live or test, not ${wanted}`)
 }
 
 function logLevel(io: Io): string {
