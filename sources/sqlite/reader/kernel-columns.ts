@@ -48,7 +48,9 @@ function knownOf(mapping: ColumnMapping, stored: StoredColumn): Known {
     case 'any-as-bytes':
       return { ...UNKNOWN, kind: KIND.bytes }
     case 'date':
-      return formats(mapping, 'date-iso') === 0 ? UNKNOWN : { ...UNKNOWN, kind: KIND.date }
+      return (formats(mapping, 'date-iso') & MOMENT.date) === 0
+        ? UNKNOWN
+        : { ...UNKNOWN, kind: KIND.date }
     case 'timestamp':
       return moment(mapping, 'timestamp-iso')
     case 'timestamptz':

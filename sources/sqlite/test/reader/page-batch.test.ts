@@ -52,16 +52,21 @@ const COLUMNS: readonly (readonly [string, string, ColumnMapping['conversion']])
   ['', 'uuid', 'uuid'],
 ]
 
-const FORMATS = {
-  date: ['date-iso', 'date-dmy-slash'],
-  timestamp: ['date-iso', 'timestamp-iso', 'date-compact'],
-  timestamptz: ['timestamp-zone', 'timestamp-iso'],
-} as const
+/** Of a moment; an edited plan may name any of them for any column. */
+const FORMATS = [
+  'timestamp-iso',
+  'date-iso',
+  'timestamp-zone',
+  'date-dmy-slash',
+  'date-compact',
+  'time-iso',
+] as const
+const MOMENTS: readonly ColumnMapping['conversion'][] = ['date', 'timestamp', 'timestamptz']
 
 function anyColumn(random: Random, name: string): ColumnMapping {
   const [, type, conversion] = COLUMNS[random.below(COLUMNS.length)]!
-  const planned = random.chance(0.5) && conversion in FORMATS
-  const formats = planned ? { formats: FORMATS[conversion as keyof typeof FORMATS] } : {}
+  const planned = random.chance(0.7) && MOMENTS.includes(conversion)
+  const formats = planned ? { formats: FORMATS.filter(() => random.chance(0.4)) } : {}
   // Mostly NULL where it does not fit: then a row goes on behind it.
   const unfit = random.chance(0.8) ? 'null' : 'reject'
   return column(name, type, conversion, { unfit, ...formats })
