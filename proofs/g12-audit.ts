@@ -240,11 +240,13 @@ export async function kills(version: PostgresVersion, count: number, seed: numbe
     const orgId = await history.newTenant()
     let written = 0
     for (let killed = 0; killed < count; killed++) {
-      const until = performance.now() + 300 + random.below(700)
-      while (performance.now() < until) {
+      // One that has not chained anything yet is not worth killing.
+      const before = await chained(history, orgId)
+      while ((await chained(history, orgId)) < before + 3) {
         await history.write(orgId, 3)
         written += 3
       }
+      await sleep(random.below(40))
       const victim = crew.shift() as ChildProcess
       victim.kill(random.chance(0.7) ? 'SIGKILL' : 'SIGTERM')
       await once(victim, 'exit')
@@ -260,12 +262,21 @@ export async function kills(version: PostgresVersion, count: number, seed: numbe
     const findings = await compareWithOracle(history, tenant)
     const whole = status === 'intact' && sealed === BigInt(written) && waiting === 0n
     if (!whole) findings.push(`${status}, ${sealed} of ${written} rows sealed, ${waiting} waiting`)
+    if (checkpoints.length < count) findings.push(`only ${checkpoints.length} checkpoints`)
     if (refused.length > 0) findings.push(`${refused.length} lines of the file are no checkpoints`)
     return { kills: count, rows: written, checkpoints: checkpoints.length, tornLine, findings }
   } finally {
     for (const child of crew) child.kill('SIGKILL')
     await history.close()
   }
+}
+
+async function chained({ client }: History, orgId: string): Promise<number> {
+  const { rows } = await client.query<{ count: number }>(
+    'select count(*)::integer as count from audit_chain where org_id = $1',
+    [orgId],
+  )
+  return rows[0]?.count ?? 0
 }
 
 function queryOn(history: History): Query {

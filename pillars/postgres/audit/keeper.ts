@@ -92,14 +92,10 @@ export class AuditKeeper {
       if (settings.role !== undefined) await client.query(`set role ${quoteIdent(settings.role)}`)
       const query = queryOn(client)
       const heads = await query<{ org_id: string }>('select org_id from audit_head', [])
-      const known = new Set([
-        ...heads.map((head) => head.org_id),
-        ...byOrganization(checkpoints).keys(),
-      ])
-      for (const orgId of known) {
+      const seals = byOrganization(checkpoints)
+      for (const orgId of new Set([...heads.map((head) => head.org_id), ...seals.keys()])) {
         if (this.#abort.signal.aborted) return
-        const seals = byOrganization(checkpoints).get(orgId) ?? []
-        const report = await verifyAudit(query, orgId, seals)
+        const report = await verifyAudit(query, orgId, seals.get(orgId) ?? [])
         if (report.status === 'broken') this.#parts.onBroken(report)
       }
     } finally {
