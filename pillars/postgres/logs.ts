@@ -94,7 +94,6 @@ export class LogWriter {
 
   /** Everything that was added before is written or counted when this returns. */
   async flush(): Promise<void> {
-    this.#tellMissed()
     while (this.#waiting.length > 0) {
       const batch = this.#waiting.splice(0, BATCH_ENTRIES)
       this.#bytes -= batch.reduce((sum, row) => sum + weightOf(row), 0)
@@ -105,6 +104,7 @@ export class LogWriter {
         this.#miss(batch.length)
       }
     }
+    await this.#tellMissed()
   }
 
   async #run(stopping: AbortSignal): Promise<void> {
@@ -139,16 +139,18 @@ export class LogWriter {
     this.#counts.dropped += entries
   }
 
-  #tellMissed(): void {
-    if (this.#missed === 0) return
+  /** Once there is room again; while the store takes nothing, it is told later. */
+  async #tellMissed(): Promise<void> {
     const missed = this.#missed
-    this.#missed = 0
-    this.add({
-      level: 'warn',
-      component: 'logs',
-      message: `${missed} log entries were dropped: there was no room for them, or the store did not take them`,
-      fields: { dropped: missed },
-    })
+    if (missed === 0) return
+    const message = `${missed} log entries were dropped: there was no room for them, or the store did not take them`
+    const fields = { dropped: missed }
+    const row = logRow({ level: 'warn', component: 'logs', message, fields }, this.#options.clock())
+    const told = await this.#write([row]).then(
+      () => true,
+      () => false,
+    )
+    if (told) this.#missed -= missed
   }
 }
 
