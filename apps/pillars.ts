@@ -9,6 +9,7 @@ import { type DataFolder, openDataFolder, secretIn } from '@sensei/embedded/data
 import type { AuditTrail, TrailParts } from '@sensei/postgres/audit/trail'
 import type { ConnectionSettings } from '@sensei/postgres/connection'
 import type { Platform, PlatformOptions } from '@sensei/postgres/platform'
+import type { Finding } from '@sensei/postgres/doctor'
 import type { ExternalUrls } from '@sensei/postgres/external'
 
 export type { AuditTrail } from '@sensei/postgres/audit/trail'
@@ -16,6 +17,7 @@ export type { ApiKey } from '@sensei/postgres/api-keys'
 export type { MigrationSummary } from '@sensei/postgres/migration-pages'
 export type { Organization } from '@sensei/postgres/organizations'
 export type { Acting, Platform, PlatformOptions } from '@sensei/postgres/platform'
+export type { SearchHit } from '@sensei/postgres/search'
 export type { Session as LoginSession } from '@sensei/postgres/sessions'
 export type { Member } from '@sensei/postgres/users'
 
@@ -96,6 +98,31 @@ export function namesControlPlane(env: Environment): boolean {
 export function embeddedOnly<E extends Environment>(env: E): E {
   const kept = Object.entries(env).filter(([name]) => !CONTROL_VARIABLES.includes(name))
   return Object.fromEntries(kept) as E
+}
+
+export type { Finding } from '@sensei/postgres/doctor'
+
+/** What is wrong with the control plane, or missing; it is set up where nothing stands in the way. */
+export async function examineControlPlane(env: Environment): Promise<readonly Finding[]> {
+  const { examineServer, examineDatabase } = await import('@sensei/postgres/doctor')
+  const { externalUrls, reachable } = await import('@sensei/postgres/external')
+  const urls = externalUrls(env)
+  const before = urls === undefined ? [] : await examineServer(await reachable(urls.direct))
+  if (before.some(({ ok, blocks }) => !ok && blocks)) return before
+  const plane = await openControlPlane(env)
+  try {
+    const own = await reachable({ name: 'the control plane', url: plane.ownUrl })
+    const known: Finding = { name: 'control plane', ok: true, detail: plane.name, remedies: [] }
+    const server = urls === undefined ? await examineServer(own) : before
+    return [known, ...server, ...(await examineDatabase(own))]
+  } finally {
+    await plane.close()
+  }
+}
+
+/** Null where it cannot be seen from here. */
+export async function targetFreeBytes(url: string): Promise<number | null> {
+  return (await import('@sensei/target/disk')).targetFreeBytes(url)
 }
 
 async function openExternalPlane(env: Environment, urls: ExternalUrls): Promise<ControlPlane> {

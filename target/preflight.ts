@@ -1,10 +1,10 @@
 /** Everything that would stop the plan in this target, found before any DDL. */
-import { statfs } from 'node:fs/promises'
 import type { ErrorCode } from '@sensei/core/errors'
 import type { Plan, TableMapping } from '@sensei/core/plan'
 import type { PreflightFinding } from '@sensei/core/ports/target'
 import { quoteIdent, quoteQualified } from '@sensei/core/sql'
 import { appendProblem, firingTriggers } from './builder/append.ts'
+import { freeBytes } from './disk.ts'
 import { nameFindings } from './preflight-names.ts'
 import { widthFindings } from './preflight-width.ts'
 import { sqlstate } from './refusal.ts'
@@ -196,21 +196,13 @@ async function privilegeFindings(session: Session, plan: Plan): Promise<Prefligh
   return findings
 }
 
-/** Only a server on this machine shows its disk, and only to those who may see where its data lies. */
 async function diskFindings(
   session: Session,
   plan: Plan,
   host: string,
 ): Promise<PreflightFinding[]> {
-  if (!['localhost', '127.0.0.1', '::1'].includes(host)) return []
-  const { rows } = await session.query<{ folder: string | null }>(
-    `select setting as folder from pg_settings where name = 'data_directory'`,
-  )
-  const folder = rows[0]?.folder
-  if (!folder) return []
-  const disk = await statfs(folder).catch(() => null)
-  if (disk === null) return []
-  const free = disk.bavail * disk.bsize
+  const free = await freeBytes(session, host)
+  if (free === null) return []
   const needed = plan.tables.reduce((sum, table) => sum + table.bytes, 0) * diskFactor
   if (free >= needed) return []
   const megabytes = (bytes: number): string => `${Math.ceil(bytes / 1e6)} MB`

@@ -4,6 +4,7 @@
  * application.
  */
 import { quoteIdent, quoteLiteral } from '@sensei/core/sql'
+import { keepCatalogue } from './catalogue.ts'
 import { type Client, type ConnectionSettings, connect } from './connection.ts'
 import { migrate } from './migrate.ts'
 import { ensureRoles } from './roles.ts'
@@ -34,7 +35,8 @@ export async function provision(admin: ConnectionSettings, login: Login): Promis
 /** Everything but the login. Returns the id of the organization `default`. */
 export async function prepare(client: Client, settings: ConnectionSettings): Promise<string> {
   await ensureRoles(client)
-  await migrate(client, { settings })
+  const applied = await migrate(client, { settings })
+  await keepCatalogue(client, applied.length > 0)
   return ensureOrganization(client)
 }
 

@@ -109,6 +109,27 @@ test('the records themselves are no target', async () => {
   expect(told).toMatchObject({ exit: 2, error: { code: 'URL_INVALID' } })
 })
 
+test('the doctor prints the grants that a role lacks, and with them it is content', async () => {
+  const admin = `postgres://${records.user}:${records.password}@${records.host}:${records.port}`
+  await rowsOf(`${admin}/postgres`, "create role bare login password 'bare'")
+  await rowsOf(`${admin}/postgres`, 'create database bare')
+  const bare = {
+    DATABASE_URL: DATABASE_URL.replaceAll('keeper', 'bare').replace(/records$/, 'bare'),
+  }
+  const told = await story.json(['migrations', 'list'], on(0, bare))
+  expect(told).toMatchObject({ exit: 4, error: { code: 'CONTROL_PRIVILEGE_MISSING' } })
+  const { exit, stdout } = await story.run(['doctor'], on(0, bare))
+  expect(exit).toBe(1)
+  const grants = stdout.split('\n').flatMap((line) => line.match(/^ +(GRANT .*;)$/)?.[1] ?? [])
+  expect(grants.length).toBeGreaterThan(5)
+  for (const grant of grants) await rowsOf(`${admin}/bare`, grant)
+  const content = await story.run(['doctor'], on(0, bare))
+  expect(content).toMatchObject({
+    exit: 0,
+    stdout: expect.not.stringContaining('MISSING') as string,
+  })
+})
+
 test('a server that is down is an error, and the embedded one does not take its place', async () => {
   await records.stop()
   const told = await story.json(['migrations', 'get', id], on(1))

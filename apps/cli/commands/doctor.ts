@@ -1,7 +1,12 @@
 /** `sensei doctor`: what is missing here, each with the command or GRANT that mends it. 0 when nothing is. */
 import { statfs } from 'node:fs/promises'
-import { openTarget } from '@sensei/apps/pillars'
-import { openSession } from '@sensei/apps/session'
+import {
+  dataFolder,
+  examineControlPlane,
+  type Finding,
+  openTarget,
+  targetFreeBytes,
+} from '@sensei/apps/pillars'
 import { TOOL } from '@sensei/apps/tool'
 import { displayName } from '@sensei/core/display'
 import { EXIT, type ExitCode, isSenseiError } from '@sensei/core/errors'
@@ -14,65 +19,59 @@ export interface DoctorFlags {
   readonly output: 'text' | 'json'
 }
 
-interface Check {
-  readonly name: string
-  readonly ok: boolean
-  readonly detail: string
-}
+type Check = Pick<Finding, 'name' | 'ok' | 'detail' | 'remedies'>
 
 const FREE_BYTES_MIN = 1024 ** 3
 const NODE_MAJOR = 24
 
 export async function doctor(flags: DoctorFlags, io: Io): Promise<ExitCode> {
-  const checks = [node(), ...(await controlPlane(io))]
+  const checks = [node(), ...(await controlPlane(io)), ...(await here(io))]
   if (flags.target !== undefined)
     checks.push(...(await target(urlOf(io, '--target', flags.target))))
   const well = checks.every((check) => check.ok)
   if (flags.output === 'json') io.out(JSON.stringify({ schema_version: 1, ok: well, checks }))
-  else
-    for (const { name, ok, detail } of checks)
-      io.out(`${ok ? 'ok     ' : 'MISSING'}  ${name}: ${displayName(detail)}`)
+  else for (const check of checks) tell(check, io)
   return well ? EXIT.done : EXIT.failed
 }
+
+function tell({ name, ok, detail, remedies }: Check, io: Io): void {
+  io.out(`${ok ? 'ok     ' : 'MISSING'}  ${name}: ${displayName(detail)}`)
+  for (const remedy of remedies) io.out(`         ${displayName(remedy)}`)
+}
+
+const check = (name: string, ok: boolean, detail: string, ...remedies: string[]): Check => ({
+  name,
+  ok,
+  detail,
+  remedies: ok ? [] : remedies,
+})
 
 function node(): Check {
   const major = Number(process.versions.node.split('.')[0])
   const ok = major >= NODE_MAJOR
-  const detail = ok
-    ? process.versions.node
-    : `${process.versions.node}; Sensei needs Node ${NODE_MAJOR}: npm install node@${NODE_MAJOR}`
-  return { name: 'Node', ok, detail: `${detail} (Sensei ${TOOL.version})` }
+  const detail = `${process.versions.node} (Sensei ${TOOL.version})`
+  return check('Node', ok, detail, `npm install node@${NODE_MAJOR}`)
 }
 
 async function controlPlane(io: Io): Promise<Check[]> {
   return attempt('control plane', async () => {
-    const session = await openSession(io.env)
-    try {
-      await session.journal.list({ limit: 1 })
-      return [
-        {
-          name: 'control plane',
-          ok: true,
-          detail: 'the embedded PostgreSQL runs and its migrations are applied',
-        },
-        await room(session.privateFolder),
-      ]
-    } finally {
-      await session.close()
-    }
+    const findings = await examineControlPlane(io.env)
+    return findings.map(({ name, ok, detail, remedies }) => ({ name, ok, detail, remedies }))
   })
 }
 
-async function room(folder: string): Promise<Check> {
-  const { bavail, bsize } = await statfs(folder)
-  const free = bavail * bsize
-  const shown = `${(free / 1024 ** 3).toFixed(1)} GiB free at ${folder}`
-  const ok = free >= FREE_BYTES_MIN
-  return {
-    name: 'disk',
-    ok,
-    detail: ok ? shown : `${shown}; free some, or set SENSEI_DATA_DIR to a larger disk`,
-  }
+/** Keys and private copies are on this machine, wherever the records are. */
+async function here(io: Io): Promise<Check[]> {
+  return attempt('disk', async () => {
+    const folder = dataFolder(io.env).private
+    const { bavail, bsize } = await statfs(folder)
+    return [room('disk', bavail * bsize, folder, 'set SENSEI_DATA_DIR to a larger disk')]
+  })
+}
+
+function room(name: string, free: number, where: string, ...remedies: string[]): Check {
+  const detail = `${(free / 1024 ** 3).toFixed(1)} GiB free at ${where}`
+  return check(name, free >= FREE_BYTES_MIN, detail, 'free some space there', ...remedies)
 }
 
 /** A plan without tables asks for exactly the rights that every migration needs. */
@@ -83,13 +82,11 @@ async function target(url: string): Promise<Check[]> {
       const facts = await target.inspect()
       const known = `PostgreSQL ${facts.version}, database ${facts.database}, role ${facts.role}`
       const findings = await target.preflight(EMPTY_PLAN)
+      const free = await targetFreeBytes(url)
       return [
-        { name: 'target', ok: true, detail: known },
-        ...findings.map(({ code, message }) => ({
-          name: 'target',
-          ok: code === null,
-          detail: message,
-        })),
+        check('target', true, known),
+        ...(free === null ? [] : [room('target disk', free, 'its data folder')]),
+        ...findings.map(({ code, message }) => check('target', code === null, message)),
       ]
     } finally {
       await target.close()
@@ -97,12 +94,12 @@ async function target(url: string): Promise<Check[]> {
   })
 }
 
-async function attempt(name: string, check: () => Promise<Check[]>): Promise<Check[]> {
+async function attempt(name: string, look: () => Promise<Check[]>): Promise<Check[]> {
   try {
-    return await check()
+    return await look()
   } catch (error) {
     if (!isSenseiError(error)) throw error
-    return [{ name, ok: false, detail: `${error.code}: ${error.message}` }]
+    return [check(name, false, `${error.code}: ${error.message}`)]
   }
 }
 
