@@ -14,6 +14,8 @@ import { PostgresJournal } from './journal.ts'
 import { type MigrationPage, migrationPage, type MigrationQuery } from './migration-pages.ts'
 import { Organizations } from './organizations.ts'
 import { Passwords } from './passwords.ts'
+import { Reports } from './reports.ts'
+import { Search } from './search.ts'
 import { NO_TENANT } from './services.ts'
 import { Sessions } from './sessions.ts'
 import { Users } from './users.ts'
@@ -77,6 +79,15 @@ export class Platform {
 
   migrations(orgId: string, query: MigrationQuery): Promise<MigrationPage> {
     return inOurWords(() => this.#door.read(orgId, (tx) => migrationPage(tx, orgId, query)))
+  }
+
+  /** `cursorKey` signs where its pages end. */
+  search(orgId: string, cursorKey: Buffer): Search {
+    return new Search(this.#door, orgId, cursorKey)
+  }
+
+  reports(orgId: string): Reports {
+    return new Reports(this.#door, orgId)
   }
 
   /** When the last uses of keys are written down. */

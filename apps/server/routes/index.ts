@@ -6,9 +6,19 @@ import { addApiKeys } from './api-keys.ts'
 import { addMembers } from './members.ts'
 import { addMigrations } from './migrations.ts'
 import { addOrganization } from './organization.ts'
+import { addReports } from './reports.ts'
+import { addSearch } from './search.ts'
 import { addSessions } from './sessions.ts'
 
-const RESOURCES = [addOrganization, addMembers, addApiKeys, addSessions, addMigrations]
+const RESOURCES = [
+  addOrganization,
+  addMembers,
+  addApiKeys,
+  addSessions,
+  addMigrations,
+  addSearch,
+  addReports,
+]
 
 export function addResources(app: FastifyInstance, parts: ServerParts): void {
   const typed = app.withTypeProvider<ZodTypeProvider>()
