@@ -42,6 +42,16 @@ export const configSchema = z.strictObject({
   'trusted-proxy': texts
     .describe('addresses or networks whose X-Forwarded-For is believed')
     .optional(),
+  since: text.describe('the first moment of a search or report, ISO 8601').optional(),
+  until: text.describe('the moment before which a search or report ends').optional(),
+  migration: z.uuid().describe('only entries of this migration').optional(),
+  level: text.describe('log entries of this level or a graver one').optional(),
+  component: text.describe('log entries of this component').optional(),
+  actor: text.describe('audit entries of this actor').optional(),
+  action: text.describe('audit entries of this action').optional(),
+  sort: z.enum(['newest', 'rank']).describe('the order of what is found').optional(),
+  limit: count(BOUNDS.limit).describe('entries of a page').optional(),
+  cursor: text.describe('where the page before ended').optional(),
   append: z.boolean().describe('load into existing empty tables').optional(),
   query: texts.describe('files with queries that are replayed on both sides').optional(),
   validate: z.boolean().describe('false: carry only, no comparison, no certificate').optional(),

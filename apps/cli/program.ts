@@ -8,6 +8,8 @@ import type { DoctorFlags } from './commands/doctor.ts'
 import type { MigrateFlags } from './commands/migrate.ts'
 import type { ListFlags, OneFlags, RetryFlags } from './commands/migrations.ts'
 import type { PlanFlags } from './commands/plan.ts'
+import type { ReportFlags, ReportName } from './commands/reports.ts'
+import type { SearchFlags } from './commands/search.ts'
 import type { ServeFlags } from './commands/serve.ts'
 import type { UserFlags } from './commands/users.ts'
 import type { VerifyFlags } from './commands/verify.ts'
@@ -45,6 +47,8 @@ export function program(onOutput: (form: Output) => void): Command {
     keys,
     migrations,
     audit,
+    logs,
+    reports,
     users,
     apiKeys,
     serve,
@@ -262,9 +266,8 @@ function serve(root: Command, runs: Runs): void {
 }
 
 function audit(root: Command, runs: Runs): void {
-  root
-    .command('audit')
-    .description('the audit history')
+  const all = root.command('audit').description('the audit history')
+  all
     .command('verify')
     .description(
       'is the audit history what it was? Rows against their chain, the chain against checkpoints',
@@ -276,6 +279,68 @@ function audit(root: Command, runs: Runs): void {
         (await import('./commands/audit.ts')).verifyAudit(flags, io),
       ),
     )
+  searched(all.command('search'))
+    .description('who did what: all entries, or those with these words')
+    .option('--actor <name>', 'only of this one')
+    .option('--action <name>', 'only this, such as key.created')
+    .action(
+      runs(async (flags: SearchFlags, io, words = '') =>
+        (await import('./commands/search.ts')).searchAudit(words, flags, io),
+      ),
+    )
+}
+
+function logs(root: Command, runs: Runs): void {
+  searched(root.command('logs').description('the log').command('search'))
+    .description('log entries: all, or those with these words')
+    .option('--level <level>', 'of this level or a graver one')
+    .option('--component <name>', 'only of this one')
+    .action(
+      runs(async (flags: SearchFlags, io, words = '') =>
+        (await import('./commands/search.ts')).searchLogs(words, flags, io),
+      ),
+    )
+}
+
+function searched(command: Command): Command {
+  return ranged(
+    command.argument('[words]', 'as in a web search: all words, "a phrase", or, -without', ''),
+  )
+    .option('--migration <id>', 'only of this migration', migrationId)
+    .addOption(
+      new Option('--sort <order>', 'newest first, or the best of the newest 1,000')
+        .choices(['newest', 'rank'])
+        .default('newest'),
+    )
+    .addOption(
+      new Option('--limit <n>', 'entries of a page').argParser(boundedCount('limit')).default(50),
+    )
+    .option('--cursor <cursor>', 'the next page, as the page before says')
+}
+
+function reports(root: Command, runs: Runs): void {
+  const all = root
+    .command('reports')
+    .description('what was moved, what failed, where the time went')
+  const add = (name: ReportName, description: string): void => {
+    ranged(all.command(name))
+      .description(description)
+      .action(
+        runs(async (flags: ReportFlags, io) =>
+          (await import('./commands/reports.ts')).report(name, flags, io),
+        ),
+      )
+  }
+  add('throughput', 'rows by day and kind of source')
+  add('failures', 'failures by cause')
+  add('phases', 'time that migrations spent in each state')
+  add('rows', 'rows of the organization')
+}
+
+function ranged(command: Command): Command {
+  return command
+    .option('--since <time>', 'from then on, such as 2026-11-23 or 2026-11-23T06:00:00Z')
+    .option('--until <time>', 'before then')
 }
 
 function doctor(root: Command, runs: Runs): void {

@@ -6,6 +6,7 @@ export const BOUNDS = {
   workers: { min: 1, max: 64 },
   'chunk-rows': { min: 1, max: 65_536 },
   'max-rejects': { min: 0, max: 1_000_000 },
+  limit: { min: 1, max: 200 },
   port: { min: 0, max: 65_535 },
   'metrics-port': { min: 0, max: 65_535 },
 } as const
