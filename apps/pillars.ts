@@ -8,11 +8,14 @@ import type { Tasks } from '@sensei/core/ports/tasks'
 import { type DataFolder, openDataFolder, secretIn } from '@sensei/embedded/data-folder'
 import type { AuditTrail, TrailParts } from '@sensei/postgres/audit/trail'
 import type { ConnectionSettings } from '@sensei/postgres/connection'
+import type { KeyOrigin } from '@sensei/postgres/key-ring'
+import type { Rotation } from '@sensei/postgres/rewrap'
 import type { Platform, PlatformOptions } from '@sensei/postgres/platform'
 import type { Finding } from '@sensei/postgres/doctor'
 import type { ExternalUrls } from '@sensei/postgres/external'
 
 export type { AuditTrail } from '@sensei/postgres/audit/trail'
+export type { KeyOrigin } from '@sensei/postgres/key-ring'
 export type { ApiKey } from '@sensei/postgres/api-keys'
 export type { MigrationSummary } from '@sensei/postgres/migration-pages'
 export type { Organization } from '@sensei/postgres/organizations'
@@ -160,6 +163,42 @@ export async function openAuditTrail(
   const { AuditTrail: Trail } = await import('@sensei/postgres/audit/trail')
   const { control, orgId } = plane
   return new Trail({ ...parts, control, orgId, chainer: serviceSettings(plane, 'chainer') })
+}
+
+/**
+ * Brings all secrets under a new key-encryption key, or under the first of those that were given, while others work. What
+ * nothing uses afterwards is retired, and thrown away where the file of keys is ours.
+ */
+export async function rotateEncryption(
+  plane: ControlPlane,
+  origin: KeyOrigin,
+  actor: string,
+): Promise<Rotation> {
+  const [{ KeyRing }, { rewrapAll, rotatingAlone }, { Door }, { command }] = await Promise.all([
+    import('@sensei/postgres/key-ring'),
+    import('@sensei/postgres/rewrap'),
+    import('@sensei/postgres/door'),
+    import('@sensei/postgres/commands'),
+  ])
+  const ring = new KeyRing(origin)
+  const keeper = serviceSettings(plane, 'keeper')
+  const door = new Door(plane.control, { connectionsMax: 1 })
+  try {
+    return await rotatingAlone(keeper, async () => {
+      if (ring.writable) await ring.add()
+      const rotation = await rewrapAll(keeper, ring)
+      if (ring.writable) await ring.keepOnly(rotation.kept)
+      const { keyId, rewrapped, retired } = rotation
+      return command(
+        door,
+        { orgId: plane.orgId, actor, action: 'keys.rotated' },
+        async () => ({ key_id: keyId, rewrapped, retired: [...retired] }),
+        async () => rotation,
+      )
+    })
+  } finally {
+    await door.close()
+  }
 }
 
 /** Where keys, private copies and the embedded server live; known without starting anything. */

@@ -56,6 +56,7 @@ export const configSchema = z.strictObject({
   query: texts.describe('files with queries that are replayed on both sides').optional(),
   validate: z.boolean().describe('false: carry only, no comparison, no certificate').optional(),
   certificate: text.describe('where the certificate or the report goes').optional(),
+  encryption: z.boolean().describe('true: `sensei keys rotate` means the key of secrets').optional(),
   checkpoints: text.describe('the checkpoints that `sensei audit verify` compares with').optional(),
   yes: z
     .boolean()

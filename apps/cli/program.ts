@@ -5,6 +5,7 @@ import type { AuditVerifyFlags } from './commands/audit.ts'
 import type { ApiKeyFlags } from './commands/api-keys.ts'
 import type { DemoFlags } from './commands/demo.ts'
 import type { DoctorFlags } from './commands/doctor.ts'
+import type { KeysRotateFlags } from './commands/keys.ts'
 import type { MigrateFlags } from './commands/migrate.ts'
 import type { ListFlags, OneFlags, RetryFlags } from './commands/migrations.ts'
 import type { PlanFlags } from './commands/plan.ts'
@@ -163,9 +164,8 @@ function certificate(root: Command, runs: Runs): void {
 }
 
 function keys(root: Command, runs: Runs): void {
-  root
-    .command('keys')
-    .description('the signing key')
+  const all = root.command('keys').description('the keys that sign and encrypt')
+  all
     .command('export')
     .description('print the public key')
     .action(
@@ -173,6 +173,15 @@ function keys(root: Command, runs: Runs): void {
         const { exportKeys } = await import('./commands/keys.ts')
         return exportKeys({ dataDir: keyHome(io), output: flags.output }, io)
       }),
+    )
+  all
+    .command('rotate')
+    .description('bring the stored secrets under a new key, while others work')
+    .option('--encryption', 'the key that encrypts stored secrets')
+    .action(
+      runs(async (flags: KeysRotateFlags, io) =>
+        (await import('./commands/keys.ts')).rotateKeys(flags, io),
+      ),
     )
 }
 

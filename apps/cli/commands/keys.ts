@@ -1,9 +1,16 @@
-/** `sensei keys export`: the public key of this machine, to publish. Makes the key if there is none yet. */
+/**
+ * `sensei keys export`: the public key of this machine, to publish. Makes the key if there is none yet.
+ * `sensei keys rotate --encryption`: a new key for the secrets that are stored.
+ */
+import { userInfo } from 'node:os'
 import { publicKeyPem } from '@sensei/core/certificate/ed25519'
 import { displayName } from '@sensei/core/display'
-import { EXIT, isSenseiError } from '@sensei/core/errors'
+import { EXIT, isSenseiError, SenseiError } from '@sensei/core/errors'
 import type { ExitCode } from '@sensei/core/errors'
+import { auditTrail } from '@sensei/apps/audit'
+import { keyOrigin } from '@sensei/apps/encryption'
 import { loadSigningKey } from '@sensei/apps/keys'
+import { openControlPlane, rotateEncryption } from '@sensei/apps/pillars'
 import type { Io } from '../io.ts'
 
 export interface KeysExportFlags {
@@ -37,5 +44,45 @@ export async function exportKeys(
       io.out(JSON.stringify({ schema_version: 1, error: { code, message } }))
     else io.say(`error ${code}: ${displayName(message)}`)
     return error.exitCode
+  }
+}
+
+export interface KeysRotateFlags {
+  readonly encryption?: boolean
+  readonly output: 'text' | 'json'
+}
+
+const SETTLE_MS_MAX = 5_000
+
+/** Secrets stay readable throughout; the old key is gone when nothing uses it any more. */
+export async function rotateKeys(flags: KeysRotateFlags, io: Io): Promise<ExitCode> {
+  if (flags.encryption !== true)
+    throw new SenseiError('USAGE', 'Say which keys to rotate: sensei keys rotate --encryption')
+  const plane = await openControlPlane(io.env)
+  try {
+    const origin = keyOrigin(plane, io.env)
+    const rotation = await rotateEncryption(plane, origin, `user:${userInfo().username}`)
+    const { keyId, rewrapped, retired, kept } = rotation
+    const trail = await auditTrail(plane, io.env)
+    await trail.settle(SETTLE_MS_MAX).catch((error: unknown) => io.say(`warning: ${String(error)}`))
+    if (flags.output === 'json') {
+      const told = { schema_version: 1, key_id: keyId, rewrapped, retired, kept }
+      io.out(JSON.stringify(told))
+    } else {
+      io.out(`Current key   ${keyId}`)
+      io.out(`Rewrapped     ${rewrapped} secrets`)
+      io.out(`Retired       ${retired.join(', ') || 'none'}`)
+    }
+    if (kept.length > 0) {
+      io.say(
+        `Still in use: ${kept.join(', ')}. Another process keeps writing under it: give it the new key, then rotate again.`,
+      )
+      return EXIT.failed
+    }
+    if (origin.kind !== 'own' && retired.length > 0)
+      io.say('The retired keys may be taken out of SENSEI_ENCRYPTION_KEY now.')
+    return EXIT.done
+  } finally {
+    await plane.close()
   }
 }
