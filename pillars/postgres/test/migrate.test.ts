@@ -65,6 +65,62 @@ describe.each([18, 15] as const)('the migration runner on PostgreSQL %i', (versi
     })
   })
 
+  const next = (sql: string) => ({ name: '9999_next', checksum: 'x', sql })
+
+  test('a migration that is blocked tries again, and says in the end who is in the way', async () => {
+    await migrate(client)
+    const files = [...(await readMigrations()), next('alter table task add column later text')]
+    const holder = await connect(admin, 'somebody')
+    await holder.query('begin; lock table task in access share mode')
+    const how = { settings: admin, lockTimeoutMs: 100, files }
+    await expect(migrate(client, { ...how, triesMax: 3 })).rejects.toMatchObject({
+      code: 'CONTROL_BUSY',
+      message: expect.stringMatching(
+        /9999_next .* pid \d+ \(role postgres, application somebody, idle in/,
+      ),
+    })
+    const waiting = migrate(client, { ...how, triesMax: 6 })
+    await new Promise((resolve) => setTimeout(resolve, 500))
+    await holder.query('commit')
+    expect(await waiting).toEqual(['9999_next'])
+    await holder.end()
+  })
+
+  test('whoever uses a table is kept waiting for no longer than the lock timeout', async () => {
+    await migrate(client)
+    const files = [...(await readMigrations()), next('alter table task add column later text')]
+    const [holder, reader] = [await connect(admin), await connect(admin)]
+    await holder.query('begin; lock table task in access share mode')
+    const migrating = migrate(client, { settings: admin, lockTimeoutMs: 100, files, triesMax: 4 })
+    const outcome = migrating.then(
+      () => 'done',
+      (error: { code: string }) => error.code,
+    )
+    let longestMs = 0
+    const ended = outcome.then(() => true)
+    while (!(await Promise.race([ended, new Promise<false>((go) => setTimeout(go, 20, false))]))) {
+      const began = performance.now()
+      await reader.query('select from task')
+      longestMs = Math.max(longestMs, performance.now() - began)
+    }
+    expect(await outcome).toBe('CONTROL_BUSY')
+    expect(longestMs).toBeLessThan(2_000)
+    await Promise.all([holder.end(), reader.end()])
+  })
+
+  test('negative control: without the timeout a reader waits as long as the migration does', async () => {
+    await migrate(client)
+    const [holder, reader] = [await connect(admin), await connect(admin)]
+    await holder.query('begin; lock table task in access share mode')
+    const altering = client.query('alter table task add column later text')
+    await new Promise((resolve) => setTimeout(resolve, 100))
+    await reader.query("set statement_timeout = '1s'")
+    await expect(reader.query('select from task')).rejects.toMatchObject({ code: '57014' })
+    await holder.query('commit')
+    await altering
+    await Promise.all([holder.end(), reader.end()])
+  })
+
   test('a migration that fails leaves nothing of itself', async () => {
     const broken = { name: '0001_broken', checksum: 'x', sql: 'create table half (); select 1 / 0' }
     await expect(migrate(client, { files: [broken] })).rejects.toMatchObject({
