@@ -91,14 +91,14 @@ async function prove(place: Place): Promise<Result> {
       Writer.open(control, orgId, randomFrom(random.below(2 ** 32))),
     ),
   )
-  const clients = await Promise.all([connect(admin), connect(admin)])
+  const clients = await Promise.all([connect(admin), connect(admin), connect(admin)])
   const plain = new Poller(clients[0], 'plain')
   const xmin = new Poller(clients[1], 'below xmin')
   const polling = Promise.all([plain.follow(), xmin.follow()])
   const task = { settings, group: 'proof', leaseMs: LEASE_MS }
   const crowd = new Crowd(options.control ? { ...task, control: options.control } : task, random)
   const harassment = crowd.harass(client, options)
-  const stranger = waitAsAStranger(place, { plain, xmin })
+  const stranger = waitAsAStranger({ ...place, client: clients[2] }, { plain, xmin })
   const share = options.events / options.writers
   const written = await Promise.allSettled(writers.map((writer) => writer.write(share)))
   for (const outcome of written) if (outcome.status === 'rejected') throw outcome.reason

@@ -92,15 +92,15 @@ const RENEW = `
 update consumer_cursor c set lease_until = clock_timestamp() + $3 * interval '1 millisecond'
 where c.consumer = $1 and c.owner = $2 returning ${COLUMNS}`
 
+/** The array is made once; a joined subquery may be run again for each row, and claim more than its limit. */
 const CLAIM = `
 update consumer_cursor c
 set owner = $2, epoch = c.epoch + 1, lease_until = clock_timestamp() + $3 * interval '1 millisecond'
-from (
+where c.consumer = $1 and c.partition = any (array(
   select partition from consumer_cursor
   where consumer = $1 and owner is distinct from $2 and (owner is null or lease_until < clock_timestamp())
-  order by partition limit $4 for update skip locked
-) free
-where c.consumer = $1 and c.partition = free.partition returning ${COLUMNS}`
+  order by partition limit $4 for update skip locked))
+returning ${COLUMNS}`
 
 /** A move that a crash of the server forgets is a batch delivered again, so it need not wait for the disk. */
 const MOVE = `

@@ -19,6 +19,8 @@ export interface EventsDatabase {
   readonly client: Client
   write(migrations: number, eventsEach: number): Promise<readonly string[]>
   append(migrationId: string, events: number): Promise<void>
+  /** One migration for each partition, with two events; their ids by partition. */
+  writeEverywhere(): Promise<readonly string[]>
   close(): Promise<void>
 }
 
@@ -45,8 +47,7 @@ export async function eventsDatabase(server: ServerAddress): Promise<EventsDatab
     await door.write(orgId, (tx) => tx.query(TAKE_OVER, [migrationId, version, events]))
   }
 
-  async function make(eventsEach: number): Promise<string> {
-    const id = randomUUID()
+  async function make(eventsEach: number, id = randomUUID() as string): Promise<string> {
     await journal.create({ id, ...ENDS, options: {}, actor: 'test' })
     const first = { migrationId: id, expectedVersion: 1, actor: 'test' }
     if (eventsEach > 1)
@@ -67,6 +68,15 @@ export async function eventsDatabase(server: ServerAddress): Promise<EventsDatab
     write: async (migrations, eventsEach) => {
       const ids: string[] = []
       for (let made = 0; made < migrations; made++) ids.push(await make(eventsEach))
+      return ids
+    },
+    writeEverywhere: async () => {
+      const { rows } = await client.query<{ id: string }>(
+        `select distinct on (partition_of(id)) id
+         from (select gen_random_uuid() as id from generate_series(1, 1000)) ids order by partition_of(id)`,
+      )
+      const ids: string[] = []
+      for (const { id } of rows) ids.push(await make(2, id))
       return ids
     },
     async close() {
