@@ -202,10 +202,9 @@ function run(): u32 {
       const kind: u32 = load<u8>(record, KIND)
       const code: u32 = load<u8>(at)
       if (kind === INTEGERS || kind === TEXTS) {
+        if (!isWord(code, kind)) return NOT_HERE
         if (code === NULL_CELL) close = at + WORD_NULL
-        else if (code === (kind === TEXTS ? TEXT : INTEGER))
-          close = nulFrom(at + (kind === TEXTS ? WORD_TEXT : WORD_INTEGER))
-        else return NOT_HERE
+        else close = nulFrom(at + (kind === TEXTS ? WORD_TEXT : WORD_INTEGER))
         if (close >= end || load<u8>(close) !== 0) return NOT_HERE
       } else if (!findNumberEnd(code)) return NOT_HERE
       if (code === NULL_CELL) {
@@ -223,6 +222,15 @@ function run(): u32 {
     }
   }
   return at === end ? DONE : NOT_HERE
+}
+
+/** The whole word: a NUL within what is passed over would be an end that nobody counts. */
+function isWord(code: u32, kind: u32): bool {
+  const word = load<u32>(at)
+  if (code === NULL_CELL) return word === 0x6c6c_756e
+  if (kind === TEXTS) return word === 0x7478_6574
+  // `inte` and `eger`.
+  return word === 0x6574_6e69 && load<u32>(at + 3) === 0x7265_6765
 }
 
 /** `end` or beyond where there is none. */

@@ -120,9 +120,11 @@ export function endedColumn(column: ColumnMapping): EndedColumn {
 function cellEnd(bytes: Buffer, at: number, kind: EndedKind): number {
   if (kind === 'number') return numberEnd(bytes, at)
   const code = bytes[at]
-  if (code === NULL) return bytes[at + WORD_NULL] === NUL ? at + WORD_NULL : -1
-  if (kind === 'integer') return code === INTEGER ? nulFrom(bytes, at + WORD_INTEGER) : -1
-  return code === TEXT ? nulFrom(bytes, at + WORD_TEXT) : -1
+  // A NUL within a word would be an end that nobody counts.
+  if (code === NULL) return nulFrom(bytes, at) === at + WORD_NULL ? at + WORD_NULL : -1
+  const [first, word] = kind === 'integer' ? [INTEGER, WORD_INTEGER] : [TEXT, WORD_TEXT]
+  const end = code === first ? nulFrom(bytes, at) : -1
+  return end < at + word ? -1 : end
 }
 
 function nulFrom(bytes: Buffer, at: number): number {

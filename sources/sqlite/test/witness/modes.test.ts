@@ -183,20 +183,27 @@ for (const [name, conversions] of [
 }
 
 const TEXTS: readonly Conversion[] = ['text', 'integer', 'text']
+/** The second text is always `b`. */
+const NEIGHBOURS: readonly Conversion[] = ['text', 'text', 'integer']
 
-function textsOf(values: readonly string[], ids: readonly bigint[]): string {
+function textsOf(
+  values: readonly string[],
+  ids: readonly bigint[],
+  conversions: readonly Conversion[] = TEXTS,
+): string {
   const path = join(folder, `texts-${ids.length}-${ids.at(-1)}-${values.length}.db`)
   const database = new DatabaseSync(path)
   database.exec('begin')
   for (const tail of ['', ' without rowid']) {
     const table = tail === '' ? 'keyed' : 'bare'
     database.exec(`create table ${table} (id integer primary key, c0, c1, c2)${tail}`)
-    const insert = database.prepare(
-      `insert into ${table} values (?, cast(? as text), ?, cast(? as text))`,
-    )
+    const places = conversions.map((one) => (one === 'text' ? 'cast(? as text)' : '?'))
+    const insert = database.prepare(`insert into ${table} values (?, ${places.join()})`)
     ids.forEach((id, place) => {
       const value = Buffer.from(values[place % values.length] ?? '', 'latin1')
-      insert.run(id, value, 7, value)
+      const texts = [value, Buffer.from('b'), value]
+      // A number would be a REAL, with which no group is in the form that this is about.
+      insert.run(id, ...conversions.map((one, at) => (one === 'text' ? texts[at]! : 7n)))
     })
   }
   database.exec('commit')
@@ -209,20 +216,26 @@ test('a text with a NUL cannot pass for the end of its cell, even where the rest
     'a\0integer7\0textb\0integer1\0texta',
     'a\0null\0null\0integer2\0null',
     '\0integer7\0text\0integer3\0text',
+    // Here the end of the real cell stands within the word of the false one.
+    'a\0t',
+    'a\0ta',
+    'a\0t\0',
+    'a\0nul',
     'a\0',
     '\0',
     'plain',
   ]
-  for (const values of [
-    hostile,
-    ...hostile.map((one) => [one]),
-    ...hostile.map((one) => [one, 'b']),
-  ]) {
-    const path = textsOf(values, [1n, 2n, 3n, 4n])
-    const grouped = await rowsOf(path, mapping('keyed', 100, TEXTS))
-    expect(grouped.rows.length).toBe(4)
-    expect(grouped).toEqual(await rowsOf(path, mapping('bare', 100, TEXTS)))
-    rmSync(path)
+  for (const conversions of [TEXTS, NEIGHBOURS]) {
+    for (const values of [
+      hostile,
+      ...hostile.map((one) => [one]),
+      ...hostile.map((one) => [one, 'b']),
+    ]) {
+      const path = textsOf(values, [1n, 2n, 3n, 4n], conversions)
+      const grouped = await rowsOf(path, mapping('keyed', 100, conversions))
+      expect(grouped, values.join()).toEqual(await rowsOf(path, mapping('bare', 100, conversions)))
+      rmSync(path)
+    }
   }
 })
 
