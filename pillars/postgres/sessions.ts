@@ -114,6 +114,8 @@ export class Sessions {
       this.#door,
       { orgId: by.orgId, actor: by.actor, action: 'session.all_revoked' },
       async (tx) => {
+        const known = await tx.query('select from membership where user_id = $1', [userId])
+        if (known.length === 0) throw new SenseiError('NOT_FOUND', `there is no member ${userId}`)
         const revoked = await tx.query(
           `update session set revoked_at = clock_timestamp()
            where user_id = $1 and revoked_at is null returning id`,
