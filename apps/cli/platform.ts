@@ -6,6 +6,7 @@ import {
   openPlatform,
   type Platform,
 } from '@sensei/apps/pillars'
+import { keyOrigin } from '@sensei/apps/encryption'
 import { KEY_MODES, type KeyMode } from '@sensei/core/api-key'
 import { SenseiError } from '@sensei/core/errors'
 import type { Principal } from '@sensei/core/principal'
@@ -21,7 +22,11 @@ export async function withPlatform<T>(io: Io, work: (opened: Opened) => Promise<
   const mode = keyMode(io)
   const plane = await openControlPlane(io.env)
   try {
-    const platform = await openPlatform({ control: plane.control, keyMode: mode })
+    const platform = await openPlatform({
+      control: plane.control,
+      keyMode: mode,
+      encryption: keyOrigin(plane, io.env),
+    })
     try {
       return await work({ plane, platform })
     } finally {

@@ -17,11 +17,9 @@ export function sendVersioned<T>(
   return headers['if-none-match'] === etagOf(version) ? reply.code(304).send() : body
 }
 
-/** The version that `If-Match` names; null where none is given or any will do. */
-export function wantedVersion({ headers }: FastifyRequest): number | null {
-  const given = headers['if-match']
-  if (given === undefined || given === '*') return null
-  const version = /^"(\d{1,9})"$/.exec(given)?.[1]
+/** The version that `If-Match` names. */
+export function wantedVersion({ headers }: Pick<FastifyRequest, 'headers'>): number {
+  const version = /^"(\d{1,9})"$/.exec(headers['if-match'] ?? '')?.[1]
   if (version !== undefined) return Number(version)
   throw new SenseiError('PRECONDITION_FAILED', 'If-Match takes the ETag of a former answer')
 }

@@ -21,10 +21,13 @@ const KINDS: Readonly<Partial<Record<ErrorCode, Kind>>> = {
   REQUEST_INVALID: { status: 400, title: 'The request cannot be used' },
   JSON_INVALID: { status: 400, title: 'The body is not strict JSON' },
   URL_INVALID: { status: 400, title: 'The request cannot be used' },
+  CONNECTION_INVALID: { status: 400, title: 'The connection cannot be used' },
   UNAUTHENTICATED: { status: 401, title: 'Not authenticated' },
   FORBIDDEN: { status: 403, title: 'Not allowed' },
   NOT_FOUND: { status: 404, title: 'Not found', detail: MISSING },
+  CONNECTION_NOT_FOUND: { status: 404, title: 'Not found', detail: MISSING },
   MIGRATION_NOT_FOUND: { status: 404, title: 'Not found', detail: MISSING },
+  CONNECTION_EXISTS: { status: 409, title: 'A connection already' },
   MEMBER_EXISTS: { status: 409, title: 'A member already' },
   IDEMPOTENCY_KEY_REUSED: {
     status: 409,

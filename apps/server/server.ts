@@ -55,6 +55,7 @@ export async function buildServer(parts: ServerParts): Promise<FastifyInstance> 
   addSecurityHeaders(app)
   measureRequests(app, parts.registry)
   logAnswers(app)
+  closeWhileDraining(app, parts)
   answerErrors(app)
   refuseKeysInAddresses(app)
   authenticateRequests(app, parts)
@@ -65,6 +66,14 @@ export async function buildServer(parts: ServerParts): Promise<FastifyInstance> 
   await app.register(async (v1) => addResources(v1, parts), { prefix: '/v1' })
   await app.ready()
   return app
+}
+
+/** Otherwise a connection whose request came before the signal would stay open, and be waited for. */
+function closeWhileDraining(app: FastifyInstance, { draining }: ServerParts): void {
+  app.addHook('onSend', async (_request, reply, payload) => {
+    if (draining()) reply.header('connection', 'close')
+    return payload
+  })
 }
 
 /** One line for each answer: who asked for what, and how it went. Never headers, bodies or queries. */

@@ -7,9 +7,11 @@ import type { Json } from '@sensei/core/json'
 import type { Journal } from '@sensei/core/ports/journal'
 import { ApiKeys } from './api-keys.ts'
 import type { ConnectionSettings } from './connection.ts'
+import { Connections } from './connections.ts'
 import { Door, type TenantDoor } from './door.ts'
 import { inOurWords } from './errors.ts'
 import { type Answer, once, type RepeatableRequest } from './idempotency.ts'
+import { type KeyOrigin, KeyRing } from './key-ring.ts'
 import { PostgresJournal } from './journal.ts'
 import { type MigrationPage, migrationPage, type MigrationQuery } from './migration-pages.ts'
 import { Organizations } from './organizations.ts'
@@ -19,6 +21,7 @@ import { Search } from './search.ts'
 import { NO_TENANT } from './services.ts'
 import { Sessions } from './sessions.ts'
 import { Users } from './users.ts'
+import { Vault } from './vault.ts'
 
 const CONNECTIONS_MAX = 10
 const PATIENCE_MS = 2_000
@@ -27,6 +30,8 @@ export interface PlatformOptions {
   readonly control: ConnectionSettings
   /** Keys of the other mode let nobody in. */
   readonly keyMode: KeyMode
+  /** Of the keys that stored secrets are under. */
+  readonly encryption: KeyOrigin
 }
 
 /** What acts for whoever asks; each call is a transaction, or part of the one that `once` opened. */
@@ -35,6 +40,7 @@ export interface Acting {
   readonly users: Users
   readonly apiKeys: ApiKeys
   readonly sessions: Sessions
+  readonly connections: Connections
 }
 
 export class Platform {
@@ -42,8 +48,10 @@ export class Platform {
   readonly #door: Door
   readonly #passwords = new Passwords()
   readonly #keyMode: KeyMode
+  readonly #vault: Vault
 
-  constructor({ control, keyMode }: PlatformOptions) {
+  constructor({ control, keyMode, encryption }: PlatformOptions) {
+    this.#vault = new Vault(new KeyRing(encryption))
     this.#keyMode = keyMode
     this.#door = new Door(
       { connectTimeoutMs: PATIENCE_MS, ...control },
@@ -102,6 +110,7 @@ export class Platform {
       users: new Users(door, this.#passwords),
       apiKeys: new ApiKeys(door, this.#keyMode),
       sessions: new Sessions(door),
+      connections: new Connections(door, this.#vault),
     }
   }
 }

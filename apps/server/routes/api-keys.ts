@@ -1,5 +1,5 @@
 /** API keys. The text of one is in the answer to its creation and nowhere else. */
-import { randomUUID } from 'node:crypto'
+import { randomUUIDv7 } from 'node:crypto'
 import type { ApiKey } from '@sensei/apps/pillars'
 import { KEY_MODES } from '@sensei/core/api-key'
 import { SCOPES } from '@sensei/core/scopes'
@@ -43,7 +43,8 @@ const newKey = z.strictObject({
   expires_at: z.iso.datetime({ offset: true }).nullable().default(null),
 })
 
-export function addApiKeys(app: App, { platform, cursorKey }: ServerParts): void {
+export function addApiKeys(app: App, parts: ServerParts): void {
+  const { platform, cursorKey } = parts
   const tags = ['api-keys']
   const reads = { access: 'keys:read' } as const
   const writes = { access: 'keys:write' } as const
@@ -95,8 +96,8 @@ export function addApiKeys(app: App, { platform, cursorKey }: ServerParts): void
       const wanted = { name, scopes, allowedIps, expiresAt }
       // What is kept for a request that is sent again holds no secret: only who made the key here has its text.
       const texts = new Map<string, string>()
-      const made = await once(platform, request, reply, async ({ apiKeys }) => {
-        const { key, text } = await apiKeys.create(by, { ...wanted, id: randomUUID() })
+      const made = await once(parts, request, reply, async ({ apiKeys }) => {
+        const { key, text } = await apiKeys.create(by, { ...wanted, id: randomUUIDv7() })
         texts.set(key.id, text)
         return shown(key)
       })

@@ -3,6 +3,7 @@ import type { FastifyInstance } from 'fastify'
 import type { ZodTypeProvider } from 'fastify-type-provider-zod'
 import type { ServerParts } from '../parts.ts'
 import { addApiKeys } from './api-keys.ts'
+import { addConnections } from './connections.ts'
 import { addMembers } from './members.ts'
 import { addMigrations } from './migrations.ts'
 import { addOrganization } from './organization.ts'
@@ -15,6 +16,7 @@ const RESOURCES = [
   addMembers,
   addApiKeys,
   addSessions,
+  addConnections,
   addMigrations,
   addSearch,
   addReports,

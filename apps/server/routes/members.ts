@@ -1,5 +1,5 @@
 /** Who belongs to the organization, and as what. */
-import { randomUUID } from 'node:crypto'
+import { randomUUIDv7 } from 'node:crypto'
 import type { Member } from '@sensei/apps/pillars'
 import { ROLES } from '@sensei/core/scopes'
 import { z } from 'zod'
@@ -30,7 +30,8 @@ const newMember = z.strictObject({
     .describe('of a person who is new here; who has one already keeps it'),
 })
 
-export function addMembers(app: App, { platform, cursorKey }: ServerParts): void {
+export function addMembers(app: App, parts: ServerParts): void {
+  const { platform, cursorKey } = parts
   const tags = ['members']
   const reads = { access: 'members:read' } as const
   const writes = { access: 'members:write' } as const
@@ -78,8 +79,8 @@ export function addMembers(app: App, { platform, cursorKey }: ServerParts): void
     async (request, reply) => {
       const { password = null, ...wanted } = request.body
       const by = principalOf(request)
-      const added = await once(platform, request, reply, async ({ users }) =>
-        shown(await users.add(by, { ...wanted, password, userId: randomUUID() })),
+      const added = await once(parts, request, reply, async ({ users }) =>
+        shown(await users.add(by, { ...wanted, password, userId: randomUUIDv7() })),
       )
       return reply.code(201).send(added)
     },

@@ -112,7 +112,9 @@ test.each([
   },
 )
 
-test('bad input 85: an address that a client made up lets no key in', async () => {
+test('bad input 85: an address that a client made up lets no key in', {
+  timeout: 90_000,
+}, async () => {
   const bound = (await home.key({ allowedIps: ['203.0.113.7'] })).text
   const from = (address: string) => ({ key: bound, headers: { 'x-forwarded-for': address } })
   expect((await served.call('GET', '/v1/api-keys', from('203.0.113.7'))).status).toBe(401)

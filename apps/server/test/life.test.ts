@@ -4,6 +4,9 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { Installation, Served } from './served.ts'
 
+/** Each test starts and stops processes, and waits for them. */
+const LONG = { timeout: 90_000 }
+
 let home: Installation
 
 beforeAll(async () => {
@@ -14,60 +17,68 @@ afterAll(async () => {
   await home?.close()
 })
 
-test('served, used and stopped: a key is made, works, is revoked, and the end takes no 30 s', async () => {
-  const served = await Served.start(home.env)
-  expect(served.said).toContain('sensei users create')
-  const { text: key } = await home.key()
-  const made = await served.call('POST', '/v1/api-keys', {
-    key,
-    body: { name: 'reader', scopes: ['migrations:read', 'audit:read'] },
-  })
-  const reader: string = made.json.key
-  expect(await served.call('GET', '/v1/migrations', { key: reader })).toMatchObject({
-    status: 200,
-    json: { data: [], next_cursor: null },
-  })
-  const audit = await served.call('GET', '/v1/audit-log?q=reader', { key: reader })
-  expect(audit.json.data[0]).toMatchObject({ action: 'api_key.created' })
-  const revoked = await served.call('DELETE', `/v1/api-keys/${made.json.id}`, { key })
-  expect(revoked.json.revoked_at).not.toBeNull()
-  // From the very answer on: nothing is remembered about a key.
-  expect((await served.call('GET', '/v1/migrations', { key: reader })).status).toBe(401)
-  const startedAt = performance.now()
-  served.child.kill('SIGTERM')
-  expect(await served.ended).toEqual({ code: 0, signal: null })
-  expect(performance.now() - startedAt).toBeLessThan(30_000)
-})
+test(
+  'served, used and stopped: a key is made, works, is revoked, and the end takes no 30 s',
+  LONG,
+  async () => {
+    const served = await Served.start(home.env)
+    while (!served.said.includes('sensei users create')) await sleep(20)
+    const { text: key } = await home.key()
+    const made = await served.call('POST', '/v1/api-keys', {
+      key,
+      body: { name: 'reader', scopes: ['migrations:read', 'audit:read'] },
+    })
+    const reader: string = made.json.key
+    expect(await served.call('GET', '/v1/migrations', { key: reader })).toMatchObject({
+      status: 200,
+      json: { data: [], next_cursor: null },
+    })
+    const audit = await served.call('GET', '/v1/audit-log?q=reader', { key: reader })
+    expect(audit.json.data[0]).toMatchObject({ action: 'api_key.created' })
+    const revoked = await served.call('DELETE', `/v1/api-keys/${made.json.id}`, { key })
+    expect(revoked.json.revoked_at).not.toBeNull()
+    // From the very answer on: nothing is remembered about a key.
+    expect((await served.call('GET', '/v1/migrations', { key: reader })).status).toBe(401)
+    const startedAt = performance.now()
+    served.child.kill('SIGTERM')
+    expect(await served.ended).toEqual({ code: 0, signal: null })
+    expect(performance.now() - startedAt).toBeLessThan(30_000)
+  },
+)
 
-test('after SIGTERM an open request is answered, /readyz says draining, and nothing new is taken', async () => {
-  const served = await Served.start(home.env)
-  const { text: key } = await home.key()
-  expect((await served.call('GET', '/readyz')).json.status).toBe('ready')
-  const { hostname, port } = new URL(served.url)
-  const open = async (head: string) => {
-    const socket = connect(Number(port), hostname).setEncoding('utf8')
-    await once(socket, 'connect')
-    let text = ''
-    socket.on('data', (part) => (text += String(part)))
-    socket.write(head)
-    return { socket, answer: once(socket, 'close').then(() => text) }
-  }
-  const body = '{"name":"slow","scopes":["keys:read"]}'
-  const head = `POST /v1/api-keys HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${key}\r\nContent-Type: application/json\r\n`
-  const slow = await open(`${head}Content-Length: ${body.length}\r\n\r\n${body.slice(0, 9)}`)
-  const probe = await open('GET /readyz HTTP/1.1\r\nHost: x\r\n')
-  await sleep(500)
-  served.child.kill('SIGTERM')
-  await sleep(500)
-  await expect(served.call('GET', '/healthz')).rejects.toThrow(/ECONNREFUSED/)
-  probe.socket.write('\r\n')
-  expect(await probe.answer).toMatch(/^HTTP\/1\.1 503 [^]*"status":"draining"/)
-  slow.socket.write(body.slice(9))
-  expect(await slow.answer).toMatch(/^HTTP\/1\.1 201 [^]*sns_live_/)
-  expect(await served.ended).toEqual({ code: 0, signal: null })
-})
+test(
+  'after SIGTERM an open request is answered, /readyz says draining, and nothing new is taken',
+  LONG,
+  async () => {
+    const served = await Served.start(home.env)
+    const { text: key } = await home.key()
+    expect((await served.call('GET', '/readyz')).json.status).toBe('ready')
+    const { hostname, port } = new URL(served.url)
+    const open = async (head: string) => {
+      const socket = connect(Number(port), hostname).setEncoding('utf8')
+      await once(socket, 'connect')
+      let text = ''
+      socket.on('data', (part) => (text += String(part)))
+      socket.write(head)
+      return { socket, answer: once(socket, 'close').then(() => text) }
+    }
+    const body = '{"name":"slow","scopes":["keys:read"]}'
+    const head = `POST /v1/api-keys HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${key}\r\nContent-Type: application/json\r\n`
+    const slow = await open(`${head}Content-Length: ${body.length}\r\n\r\n${body.slice(0, 9)}`)
+    const probe = await open('GET /readyz HTTP/1.1\r\nHost: x\r\n')
+    await sleep(500)
+    served.child.kill('SIGTERM')
+    await sleep(500)
+    await expect(served.call('GET', '/healthz')).rejects.toThrow(/ECONNREFUSED/)
+    probe.socket.write('\r\n')
+    expect(await probe.answer).toMatch(/^HTTP\/1\.1 503 [^]*"status":"draining"/)
+    slow.socket.write(body.slice(9))
+    expect(await slow.answer).toMatch(/^HTTP\/1\.1 201 [^]*sns_live_/)
+    expect(await served.ended).toEqual({ code: 0, signal: null })
+  },
+)
 
-test('a second signal ends it at once', async () => {
+test('a second signal ends it at once', LONG, async () => {
   const served = await Served.start(home.env)
   const { hostname, port } = new URL(served.url)
   const socket = connect(Number(port), hostname)
@@ -82,53 +93,57 @@ test('a second signal ends it at once', async () => {
   expect(await served.ended).toEqual({ code: 130, signal: null })
 })
 
-test('PostgreSQL killed: requests get 503 with Retry-After, and are served again within 10 s', async () => {
-  const served = await Served.start(home.env)
-  const { text: key } = await home.key()
-  const made = await served.call('GET', '/v1/api-keys', { key })
-  expect(made.status).toBe(200)
-  const flipped = `${key.slice(0, -1)}${key.endsWith('a') ? 'b' : 'a'}`
-  // Stopped first, so that nobody can start another one while requests are asked.
-  const pid = home.postmaster()
-  const backends = await home.sql<{ pid: number }>('select pid from pg_stat_activity')
-  const all = [pid, ...backends.map((row) => row.pid)]
-  const signal = (name: NodeJS.Signals) => {
-    for (const one of all) {
-      try {
-        process.kill(one, name)
-      } catch {
-        // It left by itself.
+test(
+  'PostgreSQL killed: requests get 503 with Retry-After, and are served again within 10 s',
+  LONG,
+  async () => {
+    const served = await Served.start(home.env)
+    const { text: key } = await home.key()
+    const made = await served.call('GET', '/v1/api-keys', { key })
+    expect(made.status).toBe(200)
+    const flipped = `${key.slice(0, -1)}${key.endsWith('a') ? 'b' : 'a'}`
+    // Stopped first, so that nobody can start another one while requests are asked.
+    const pid = home.postmaster()
+    const backends = await home.sql<{ pid: number }>('select pid from pg_stat_activity')
+    const all = [pid, ...backends.map((row) => row.pid)]
+    const signal = (name: NodeJS.Signals) => {
+      for (const one of all) {
+        try {
+          process.kill(one, name)
+        } catch {
+          // It left by itself.
+        }
       }
     }
-  }
-  signal('SIGSTOP')
-  try {
-    const away = await served.call('GET', '/readyz')
-    expect(away).toMatchObject({ status: 503, json: { checks: { postgresql: 'unavailable' } } })
-    expect((await served.call('GET', '/healthz')).status).toBe(200)
-    // bad input 91: what cannot be a key is refused without a database.
-    const startedAt = performance.now()
-    expect((await served.call('GET', '/v1/api-keys', { key: flipped })).status).toBe(401)
-    expect(performance.now() - startedAt).toBeLessThan(1_000)
-  } finally {
-    signal('SIGKILL')
-  }
-  const killedAt = performance.now()
-  const statuses = new Set<number>()
-  for (;;) {
-    const { status, headers, json } = await served.call('GET', '/v1/api-keys', { key })
-    statuses.add(status)
-    if (status === 200) break
-    expect([status, json.code]).toEqual([503, 'CONTROL_UNREACHABLE'])
-    expect(Number(headers['retry-after'])).toBeGreaterThan(0)
-    expect(performance.now() - killedAt).toBeLessThan(60_000)
-    await sleep(100)
-  }
-  const backAt = performance.now()
-  const [row] = await home.sql<{ seconds: number }>(
-    'select extract(epoch from now() - pg_postmaster_start_time())::float8 as seconds',
-  )
-  expect((row?.seconds ?? 0) - (performance.now() - backAt) / 1_000).toBeLessThan(10)
-  expect((await served.call('GET', '/readyz')).json.status).toBe('ready')
-  await served.stop()
-})
+    signal('SIGSTOP')
+    try {
+      const away = await served.call('GET', '/readyz')
+      expect(away).toMatchObject({ status: 503, json: { checks: { postgresql: 'unavailable' } } })
+      expect((await served.call('GET', '/healthz')).status).toBe(200)
+      // bad input 91: what cannot be a key is refused without a database.
+      const startedAt = performance.now()
+      expect((await served.call('GET', '/v1/api-keys', { key: flipped })).status).toBe(401)
+      expect(performance.now() - startedAt).toBeLessThan(1_000)
+    } finally {
+      signal('SIGKILL')
+    }
+    const killedAt = performance.now()
+    const statuses = new Set<number>()
+    for (;;) {
+      const { status, headers, json } = await served.call('GET', '/v1/api-keys', { key })
+      statuses.add(status)
+      if (status === 200) break
+      expect([status, json.code]).toEqual([503, 'CONTROL_UNREACHABLE'])
+      expect(Number(headers['retry-after'])).toBeGreaterThan(0)
+      expect(performance.now() - killedAt).toBeLessThan(60_000)
+      await sleep(100)
+    }
+    const backAt = performance.now()
+    const [row] = await home.sql<{ seconds: number }>(
+      'select extract(epoch from now() - pg_postmaster_start_time())::float8 as seconds',
+    )
+    expect((row?.seconds ?? 0) - (performance.now() - backAt) / 1_000).toBeLessThan(10)
+    expect((await served.call('GET', '/readyz')).json.status).toBe('ready')
+    await served.stop()
+  },
+)

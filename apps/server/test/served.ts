@@ -6,6 +6,7 @@ import { mkdtempSync, readFileSync } from 'node:fs'
 import { request as httpRequest } from 'node:http'
 import { connect as connectSocket } from 'node:net'
 import path from 'node:path'
+import { keyOrigin } from '@sensei/apps/encryption'
 import {
   type ControlPlane,
   openControlPlane,
@@ -52,7 +53,11 @@ export class Installation {
   static async open(): Promise<Installation> {
     const env = { SENSEI_DATA_DIR: mkdtempSync(path.join(runFolder(), 'data-')) }
     const plane = await openControlPlane(env)
-    const platform = await openPlatform({ control: plane.control, keyMode: 'live' })
+    const platform = await openPlatform({
+      control: plane.control,
+      keyMode: 'live',
+      encryption: keyOrigin(plane, env),
+    })
     const made = new Installation(env, plane, platform)
     await made.sql("insert into organization (id, slug, name) values ($1, 'other', 'Other')", [
       made.otherOrgId,
