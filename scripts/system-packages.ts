@@ -1,7 +1,7 @@
 /**
- * What the tests need from Debian: the PostgreSQL 15 that Sensei is also tested against, the PgBouncer that its control
- * plane is tested through, and the openssl that checks certificates as a second implementation. Root installs them;
- * anybody else is told how.
+ * What the tests need from Debian: the PostgreSQL 15 that Sensei is also tested against, with pg_cron, the PgBouncer that
+ * its control plane is tested through, and the openssl that checks certificates as a second implementation. Root installs
+ * them; anybody else is told how.
  */
 import { spawnSync } from 'node:child_process'
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
@@ -16,6 +16,7 @@ interface SystemPackage {
 
 const needed: readonly SystemPackage[] = [
   { name: 'postgresql-15', provides: ['/usr/lib/postgresql/15/bin/postgres'] },
+  { name: 'postgresql-15-cron', provides: ['/usr/lib/postgresql/15/lib/pg_cron.so'] },
   { name: 'pgbouncer', provides: ['/usr/sbin/pgbouncer'] },
   { name: 'openssl', provides: ['/usr/bin/openssl', '/usr/local/bin/openssl', '/bin/openssl'] },
 ]

@@ -8,6 +8,7 @@ import { keepCatalogue } from './catalogue.ts'
 import { type Client, type ConnectionSettings, connect } from './connection.ts'
 import { migrate } from './migrate.ts'
 import { ensureRoles } from './roles.ts'
+import { scheduleUpkeep } from './upkeep.ts'
 
 export interface Login {
   readonly user: string
@@ -37,6 +38,7 @@ export async function prepare(client: Client, settings: ConnectionSettings): Pro
   await ensureRoles(client)
   const applied = await migrate(client, { settings })
   await keepCatalogue(client, applied.length > 0)
+  await scheduleUpkeep(client)
   return ensureOrganization(client)
 }
 
