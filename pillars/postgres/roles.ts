@@ -20,7 +20,6 @@ export const ROLES = [
   'sensei_upkeep',
   'sensei_keeper',
   'sensei_search',
-  'sensei_search',
 ] as const
 
 /** The role of the application: row-level security binds it. */

@@ -1,5 +1,6 @@
 /** A control plane on a server of somebody else, set up by a role that is no superuser. */
 import { randomUUID } from 'node:crypto'
+import { startPgBouncer } from '@sensei/contracts/pgbouncer'
 import { type OwnServer, startPostgres } from '@sensei/contracts/servers'
 import { type Client, type ConnectionSettings, connect } from '@sensei/postgres/connection'
 import { Door } from '@sensei/postgres/door'
@@ -87,8 +88,8 @@ describe.each([18, 15] as const)('an external control plane on PostgreSQL %i', (
     }
   }
 
-  const works = async (url: string): Promise<void> => {
-    const { control, orgId } = await openExternal(urlsOf(url))
+  const works = async (url: string, direct = url): Promise<void> => {
+    const { control, orgId } = await openExternal(urlsOf(url, direct))
     const door = new Door(control)
     try {
       const journal = new PostgresJournal(door, orgId)
@@ -104,7 +105,7 @@ describe.each([18, 15] as const)('an external control plane on PostgreSQL %i', (
       )
       expect(seen).toEqual({ me: 'sensei_app', rows: 1 })
       expect(await door.read(randomUUID(), (tx) => tx.query('select from migration'))).toEqual([])
-      expect((await openExternal(urlsOf(url))).orgId).toBe(orgId)
+      expect((await openExternal(urlsOf(url, direct))).orgId).toBe(orgId)
     } finally {
       await door.close()
     }
@@ -181,6 +182,30 @@ describe.each([18, 15] as const)('an external control plane on PostgreSQL %i', (
     const opened = await Promise.all(Array.from({ length: 4 }, () => openExternal(urlsOf(url))))
     expect(new Set(opened.map(({ orgId }) => orgId)).size).toBe(1)
     await on.end()
+  })
+
+  test('through PgBouncer alone it is refused, and with a direct URL beside it works', async () => {
+    const { on, name } = await poor()
+    const { host, port, user, password } = own
+    const pooler = await startPgBouncer({
+      server: { host, port },
+      database: name,
+      user,
+      password,
+      poolSize: 2,
+    })
+    try {
+      const pooled = `postgres://${user}:${password}@${pooler.host}:${pooler.port}/${name}`
+      await expect(openExternal(urlsOf(pooled))).rejects.toMatchObject({
+        code: 'CONFIG_INVALID',
+        message: expect.stringContaining('set DATABASE_DIRECT_URL') as string,
+      })
+      const direct = `postgres://${user}:${password}@${host}:${port}/${name}`
+      await works(pooled, direct)
+    } finally {
+      await pooler.close()
+      await on.end()
+    }
   })
 
   test('two URLs of two databases are refused', async () => {
