@@ -31,7 +31,10 @@ declare module 'fastify' {
 const CSRF_HEADER = 'x-csrf-token'
 const READS = new Set(['GET', 'HEAD', 'OPTIONS'])
 
-export function authenticateRequests(app: FastifyInstance, { platform }: ServerParts): void {
+export function authenticateRequests(
+  app: FastifyInstance,
+  { platform }: Pick<ServerParts, 'platform'>,
+): void {
   app.decorateRequest('principal', null)
   app.addHook('onRoute', ({ url, config, method }) => {
     if (config?.access !== undefined) return

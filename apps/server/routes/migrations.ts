@@ -31,7 +31,7 @@ const lifecycleEvent = z
     status: z.string(),
     actor: z.string(),
     occurred_at: instant,
-    payload: z.record(z.string(), z.json()),
+    payload: z.record(z.string(), z.unknown()),
   })
   .meta({ id: 'MigrationEvent' })
 
@@ -110,7 +110,7 @@ export function addMigrations(app: App, { platform, cursorKey }: ServerParts): v
           status: state,
           actor,
           occurred_at: occurredAt,
-          payload: payload as Record<string, z.core.util.JSONType>,
+          payload: { ...payload },
         })),
       }
     },
