@@ -1,6 +1,7 @@
 /** Who plays which part: the one place that chooses adapters. */
 import { SenseiError } from '@sensei/core/errors'
 import type { Doorbell } from '@sensei/core/ports/doorbell'
+import type { EventLog } from '@sensei/core/ports/event-log'
 import type { Journal } from '@sensei/core/ports/journal'
 import type { Source } from '@sensei/core/ports/source'
 import type { Target } from '@sensei/core/ports/target'
@@ -149,7 +150,7 @@ async function openExternalPlane(env: Environment, urls: ExternalUrls): Promise<
 /** How a service of all tenants reaches the control plane: past any pooler, as its own role and no more. A secret. */
 export function serviceSettings(
   plane: Pick<ControlPlane, 'adminUrl' | 'direct'>,
-  service: 'chainer' | 'keeper',
+  service: 'chainer' | 'consumer' | 'keeper',
 ): ConnectionSettings {
   const role = `sensei_${service}`
   if (plane.adminUrl === null) return { ...plane.direct, role }
@@ -306,4 +307,20 @@ function unsupported(scheme: string, flag: string, example: string): SenseiError
     'URL_ENGINE_UNSUPPORTED',
     `${flag} cannot be a ${scheme}: URL. What works there: ${example}`,
   )
+}
+
+/** The last events of the organization, or of one migration. */
+export async function openEventTail(plane: ControlAddress, migrationId?: string) {
+  const [{ Door }, { EventTail }] = await Promise.all([
+    import('@sensei/postgres/door'),
+    import('@sensei/postgres/event-tail'),
+  ])
+  const door = new Door(plane.control, { connectionsMax: 1 })
+  return { tail: new EventTail(door, plane.orgId, migrationId), close: () => door.close() }
+}
+
+/** The history of all migrations, for groups of consumers. */
+export async function openEventLog(plane: ControlPlane): Promise<EventLog> {
+  const { openEventLog: open } = await import('@sensei/embedded/event-log')
+  return open(serviceSettings(plane, 'consumer'))
 }

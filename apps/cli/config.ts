@@ -52,11 +52,17 @@ export const configSchema = z.strictObject({
   sort: z.enum(['newest', 'rank']).describe('the order of what is found').optional(),
   limit: count(BOUNDS.limit).describe('entries of a page').optional(),
   cursor: text.describe('where the page before ended').optional(),
+  follow: z.boolean().describe('`sensei events tail` goes on with what comes').optional(),
+  group: text.describe('the group of consumers of `sensei events replay`').optional(),
+  from: text.describe('the place or time from which events are replayed').optional(),
   append: z.boolean().describe('load into existing empty tables').optional(),
   query: texts.describe('files with queries that are replayed on both sides').optional(),
   validate: z.boolean().describe('false: carry only, no comparison, no certificate').optional(),
   certificate: text.describe('where the certificate or the report goes').optional(),
-  encryption: z.boolean().describe('true: `sensei keys rotate` means the key of secrets').optional(),
+  encryption: z
+    .boolean()
+    .describe('true: `sensei keys rotate` means the key of secrets')
+    .optional(),
   checkpoints: text.describe('the checkpoints that `sensei audit verify` compares with').optional(),
   yes: z
     .boolean()

@@ -6,6 +6,7 @@ import type { ApiKeyFlags } from './commands/api-keys.ts'
 import type { DemoFlags } from './commands/demo.ts'
 import type { DoctorFlags } from './commands/doctor.ts'
 import type { KeysRotateFlags } from './commands/keys.ts'
+import type { ReplayFlags, TailFlags } from './commands/events.ts'
 import type { MigrateFlags } from './commands/migrate.ts'
 import type { ListFlags, OneFlags, RetryFlags } from './commands/migrations.ts'
 import type { PlanFlags } from './commands/plan.ts'
@@ -48,6 +49,7 @@ export function program(onOutput: (form: Output) => void): Command {
     keys,
     migrations,
     audit,
+    events,
     logs,
     reports,
     users,
@@ -297,6 +299,29 @@ function audit(root: Command, runs: Runs): void {
         (await import('./commands/search.ts')).searchAudit(words, flags, io),
       ),
     )
+}
+
+function events(root: Command, runs: Runs): void {
+  const commands = () => import('./commands/events.ts')
+  const all = root.command('events').description('the history of all migrations')
+  all
+    .command('tail')
+    .description('the last events, newest last')
+    .option('--migration <id>', 'only of this migration', migrationId)
+    .option('--follow', 'go on with what comes, until Ctrl-C')
+    .addOption(
+      new Option('--limit <n>', 'events to begin with')
+        .argParser(boundedCount('limit'))
+        .default(50),
+    )
+    .action(runs(async (flags: TailFlags, io) => (await commands()).tail(flags, io)))
+  all
+    .command('replay')
+    .description('deliver events to a group of consumers again')
+    .option('--group <name>', 'the group')
+    .option('--from <place>', 'earliest, now, a position, PARTITION:POSITION or a time')
+    .option('--migration <id>', 'only the events of this migration', migrationId)
+    .action(runs(async (flags: ReplayFlags, io) => (await commands()).replay(flags, io)))
 }
 
 function logs(root: Command, runs: Runs): void {

@@ -20,7 +20,8 @@ export interface Page {
   readonly trouble?: SenseiError
 }
 
-const EVENT = `e.org_id, e.id, e.migration_id, e.version, e.type, e.status, e.failed_in, e.payload, e.actor,
+/** As lifecycleEvent() takes them. */
+export const EVENT = `e.org_id, e.id, e.migration_id, e.version, e.type, e.status, e.failed_in, e.payload, e.actor,
   e.occurred_at`
 
 const READ = `
@@ -125,7 +126,7 @@ export class OutboxReader {
   }
 }
 
-interface EventRow {
+export interface EventRow {
   readonly position: string | null
   readonly org_id: string
   readonly id: string

@@ -1,6 +1,6 @@
 /** Single statements under a service's own login, each a transaction of its own, patient with a server that restarts. */
 import pg from 'pg'
-import type { ConnectionSettings } from './connection.ts'
+import { clientConfig, type ConnectionSettings } from './connection.ts'
 import { patiently } from './trouble.ts'
 
 export interface Statements {
@@ -18,7 +18,10 @@ export function openStatements(
   settings: ConnectionSettings,
   { connectionsMax = 4, patienceMs = 30_000 }: StatementsOptions = {},
 ): Statements {
-  const pool = new pg.Pool({ ...settings, max: connectionsMax, application_name: 'sensei-service' })
+  const config = clientConfig(settings, 'sensei-service')
+  // Not through a pooler, so what a session is set to stays with it.
+  const role = settings.role === undefined ? {} : { options: `-c role=${settings.role}` }
+  const pool = new pg.Pool({ ...config, ...role, max: connectionsMax })
   // An idle connection that breaks is replaced by the pool; the next statement notices if all of them do.
   pool.on('error', () => undefined)
   return {
