@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import { connect } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -144,6 +145,80 @@ test(
     )
     expect((row?.seconds ?? 0) - (performance.now() - backAt) / 1_000).toBeLessThan(10)
     expect((await served.call('GET', '/readyz')).json.status).toBe('ready')
+    await served.stop()
+  },
+)
+
+test('a create that is sent again after kill -9 of the server makes one', LONG, async () => {
+  const { text: key } = await home.key()
+  const wanted = Array.from({ length: 12 }, (_, at) => ({
+    name: `retried ${at}`,
+    once: randomUUID(),
+  }))
+  const answered = new Map<string, string>()
+  for (const waitMs of [5, 15, 40]) {
+    const served = await Served.start(home.env)
+    const sending = wanted.map(async ({ name, once: idempotencyKey }) => {
+      const { status, json } = await served.call('POST', '/v1/api-keys', {
+        key,
+        body: { name, scopes: ['keys:read'] },
+        headers: { 'idempotency-key': idempotencyKey },
+      })
+      if (status !== 201) return
+      expect(answered.get(name) ?? json.id).toBe(json.id)
+      answered.set(name, json.id)
+    })
+    const settled = Promise.allSettled(sending)
+    await sleep(waitMs)
+    served.child.kill('SIGKILL')
+    await settled
+    await served.ended
+  }
+  const served = await Served.start(home.env)
+  for (const { name, once: idempotencyKey } of wanted) {
+    const { status, json } = await served.call('POST', '/v1/api-keys', {
+      key,
+      body: { name, scopes: ['keys:read'] },
+      headers: { 'idempotency-key': idempotencyKey },
+    })
+    expect(status).toBe(201)
+    expect(answered.get(name) ?? json.id).toBe(json.id)
+    expect(await home.sql('select from api_key where name = $1', [name])).toHaveLength(1)
+    const effects =
+      "select from audit_log where action = 'api_key.created' and detail ->> 'name' = $1"
+    expect(await home.sql(effects, [name])).toHaveLength(1)
+  }
+  await served.stop()
+})
+
+test(
+  'a key that is revoked while it is used lets no request in that begins afterwards',
+  LONG,
+  async () => {
+    const served = await Served.start(home.env)
+    const [{ text: admin }, used] = await Promise.all([home.key(), home.key()])
+    let revokedAt = Infinity
+    const late: number[] = []
+    const statuses = new Set<number>()
+    const users = Array.from({ length: 8 }, async () => {
+      for (let after = 0; after < 5; ) {
+        const begunAt = performance.now()
+        const { status } = await served.call('GET', '/v1/organization', { key: used.text })
+        statuses.add(status)
+        if (begunAt > revokedAt) {
+          after++
+          if (status === 200) late.push(begunAt - revokedAt)
+        }
+      }
+    })
+    await sleep(300)
+    expect((await served.call('DELETE', `/v1/api-keys/${used.id}`, { key: admin })).status).toBe(
+      200,
+    )
+    revokedAt = performance.now()
+    await Promise.all(users)
+    expect(late).toEqual([])
+    expect([...statuses].toSorted()).toEqual([200, 401])
     await served.stop()
   },
 )
