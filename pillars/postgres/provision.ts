@@ -6,6 +6,7 @@
 import { quoteIdent, quoteLiteral } from '@sensei/core/sql'
 import { keepCatalogue } from './catalogue.ts'
 import { type Client, type ConnectionSettings, connect } from './connection.ts'
+import { ensureExtensions } from './extensions.ts'
 import { migrate } from './migrate.ts'
 import { ensureRoles } from './roles.ts'
 import { scheduleUpkeep } from './upkeep.ts'
@@ -37,6 +38,7 @@ export async function provision(admin: ConnectionSettings, login: Login): Promis
 export async function prepare(client: Client, settings: ConnectionSettings): Promise<string> {
   await ensureRoles(client)
   const applied = await migrate(client, { settings })
+  if (applied.length > 0) await ensureExtensions(client)
   await keepCatalogue(client, applied.length > 0)
   await scheduleUpkeep(client)
   return ensureOrganization(client)
