@@ -1,6 +1,7 @@
 /** What is wrong with a control database or missing from it, each with what mends it. Changes nothing. */
 import { statfs } from 'node:fs/promises'
 import { drift } from './catalogue.ts'
+import { lintCatalogue } from './catalogue-lint.ts'
 import { type Client, type ConnectionSettings, connect } from './connection.ts'
 import { readHistory, readMigrations } from './migrate.ts'
 import { missingGrants } from './roles.ts'
@@ -36,6 +37,7 @@ export async function examineDatabase(settings: ConnectionSettings): Promise<rea
   return onServer(settings, async (client) => [
     await migrations(client),
     await model(client),
+    await tenants(client),
     ...(await extensions(client)),
     await upkeep(client),
     await disk(client, settings.host),
@@ -126,6 +128,20 @@ async function clock(client: Client): Promise<Finding> {
   const detail = `${apart.toFixed(1)} s apart from the control plane's`
   if (apart - slack <= CLOCK_SECONDS_MAX) return well(name, detail)
   return { name, ok: false, detail, remedies: ['timedatectl set-ntp true'] }
+}
+
+async function tenants(client: Client): Promise<Finding> {
+  const name = 'control plane tenants'
+  const holes = await lintCatalogue(client)
+  if (holes.length === 0) return well(name, 'no table, grant or function opens one to another')
+  const shown = holes.slice(0, SHOWN_MAX).map(({ object, hole }) => `${object}: ${hole}`)
+  const more = holes.length > SHOWN_MAX ? `, and ${holes.length - SHOWN_MAX} more` : ''
+  return {
+    name,
+    ok: false,
+    detail: shown.join('; ') + more,
+    remedies: ['take back what was changed by hand; Sensei’s own migrations open none of these'],
+  }
 }
 
 async function migrations(client: Client): Promise<Finding> {

@@ -1,4 +1,10 @@
 import { server } from '@sensei/contracts/servers'
+import {
+  DEFINERS,
+  POLICIES,
+  SHARED_TABLES,
+  TENANTLESS_TABLES,
+} from '@sensei/postgres/catalogue-allowed'
 import { lintCatalogue } from '@sensei/postgres/catalogue-lint'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type TestControl, testControl } from './control-database.ts'
@@ -160,6 +166,19 @@ describe.each([18, 15] as const)('the lint of the catalogue on PostgreSQL %i', (
 
   test('bad input 83: what the migrations made has no hole', async () => {
     expect(await lintCatalogue(plane.client, [plane.control.user])).toEqual([])
+  })
+
+  test('nothing is let pass that is not there', async () => {
+    const { rows } = await plane.client.query<{ name: string }>(
+      `select polrelid::regclass || '.' || polname || ' to ' || (
+         select string_agg(coalesce(rolname, 'public'), ', ' order by rolname)
+         from unnest(polroles) o left join pg_roles r on r.oid = o) as name from pg_policy
+       union select p.oid::regprocedure || ' of ' || proowner::regrole from pg_proc p where prosecdef
+       union select oid::regclass::text from pg_class where relkind in ('r', 'p')`,
+    )
+    const present = new Set(rows.map((row) => row.name))
+    const allowed = [...POLICIES, ...DEFINERS, ...SHARED_TABLES, ...TENANTLESS_TABLES]
+    expect(allowed.filter((name) => !present.has(name))).toEqual([])
   })
 
   test.each(HOLES)('negative control: $sql', async ({ sql, object, hole }) => {

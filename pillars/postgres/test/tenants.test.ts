@@ -61,7 +61,7 @@ describe.each([18, 15] as const)('tenants on PostgreSQL %i', (version) => {
     expect(await plane.door.read('', (tx) => tx.query('select from migration'))).toEqual([])
   })
 
-  test('another tenant’s migration is not found, and cannot be moved, written to or worked on', async () => {
+  test('bad input 83: another tenant’s migration is not found, and cannot be moved, written to or worked on', async () => {
     const { journal, tasks } = plane
     const notFound = { code: 'MIGRATION_NOT_FOUND' }
     await expect(journal.get(theirs)).rejects.toMatchObject(notFound)
@@ -77,7 +77,7 @@ describe.each([18, 15] as const)('tenants on PostgreSQL %i', (version) => {
     expect(await tasks.discard(theirs, ['t'])).toBe(0)
   })
 
-  test('a row for another tenant is refused', async () => {
+  test('bad input 84: a row for another tenant is refused, whoever says it is his', async () => {
     await expect(
       plane.door.write(plane.orgId, (tx) =>
         tx.query("insert into connection (org_id, engine, url) values ($1, 'x', 'y')", [other]),
