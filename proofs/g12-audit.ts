@@ -240,7 +240,7 @@ export async function kills(version: PostgresVersion, count: number, seed: numbe
     const orgId = await history.newTenant()
     let written = 0
     for (let killed = 0; killed < count; killed++) {
-      // One that has not chained anything yet is not worth killing.
+      // One that has not chained anything yet is not worth killing. It may die between a link and its checkpoint.
       const before = await chained(history, orgId)
       while ((await chained(history, orgId)) < before + 3) {
         await history.write(orgId, 3)
@@ -262,7 +262,6 @@ export async function kills(version: PostgresVersion, count: number, seed: numbe
     const findings = await compareWithOracle(history, tenant)
     const whole = status === 'intact' && sealed === BigInt(written) && waiting === 0n
     if (!whole) findings.push(`${status}, ${sealed} of ${written} rows sealed, ${waiting} waiting`)
-    if (checkpoints.length < count) findings.push(`only ${checkpoints.length} checkpoints`)
     if (refused.length > 0) findings.push(`${refused.length} lines of the file are no checkpoints`)
     return { kills: count, rows: written, checkpoints: checkpoints.length, tornLine, findings }
   } finally {
@@ -291,9 +290,9 @@ async function prove(): Promise<void> {
   const startedAt = performance.now()
   const runs: Result[] = []
   for (const version of [18, 15] as const) {
-    runs.push(await run({ version, mutations: 500, rows: 2_000, seed }))
+    runs.push(await run({ version, mutations: 500, rows: 1_000, seed }))
   }
-  const killed = [await kills(18, 40, seed), await kills(15, 10, seed)]
+  const killed = [await kills(18, 15, seed), await kills(15, 5, seed)]
   const seconds = { 18: await timed(18, seed, KINDS), 15: await timed(15, seed, KINDS) }
   const unseen = { 18: await controls(18, seed), 15: await controls(15, seed) }
   const well =
