@@ -43,9 +43,13 @@ function literal(value: unknown): string {
   if (Buffer.isBuffer(value)) return quoteLiteral(`\\x${value.toString('hex')}`)
   if (Array.isArray(value)) return quoteLiteral(`{${value.map(element).join(',')}}`)
   if (value instanceof Date) return quoteLiteral(value.toISOString())
-  return quoteLiteral(String(value))
+  return quoteLiteral(textOf(value))
 }
 
 function element(value: unknown): string {
-  return value === null ? 'null' : `"${String(value).replaceAll(/["\\]/g, '\\$&')}"`
+  return value === null ? 'null' : `"${textOf(value).replaceAll(/["\\]/g, '\\$&')}"`
+}
+
+function textOf(value: unknown): string {
+  return typeof value === 'string' ? value : JSON.stringify(value)
 }
