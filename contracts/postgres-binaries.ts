@@ -24,7 +24,11 @@ const embeddedFolder = path.resolve(
 /** The folder that holds bin/initdb and bin/postgres of this version, usable by `user`. */
 export function binariesOf(version: PostgresVersion, user: ServerUser | undefined): string {
   if (version === 15) return existing(debianFolder, 'apt-get install -y postgresql-15')
-  const embedded = existing(embeddedFolder, 'scripts/npm install')
+  // `npm run matrix` puts other versions in its place.
+  const embedded = existing(
+    process.env['SENSEI_TEST_POSTGRES_18'] || embeddedFolder,
+    'scripts/npm install',
+  )
   if (starts(embedded, user)) return embedded
   // A clone under /root cannot be entered by the server's own user: it gets a copy that it can reach.
   const copy = path.join(runFolder(), 'postgres-18')

@@ -19,6 +19,7 @@ const commands = {
   format: () => [inRoot('node_modules/@biomejs/biome/bin/biome'), 'format', '--write', root],
   proof: () => [inRoot('scripts/proof.ts')],
   bench: () => [inRoot('bench/index.ts')],
+  matrix: () => [inRoot('scripts/matrix.ts')],
   kernels: () => [inRoot('scripts/kernels.ts')],
 }
 
