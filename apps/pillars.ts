@@ -150,7 +150,7 @@ async function openExternalPlane(env: Environment, urls: ExternalUrls): Promise<
 /** How a service of all tenants reaches the control plane: past any pooler, as its own role and no more. A secret. */
 export function serviceSettings(
   plane: Pick<ControlPlane, 'adminUrl' | 'direct'>,
-  service: 'chainer' | 'consumer' | 'keeper',
+  service: 'chainer' | 'consumer' | 'keeper' | 'upkeep',
 ): ConnectionSettings {
   const role = `sensei_${service}`
   if (plane.adminUrl === null) return { ...plane.direct, role }
@@ -165,6 +165,26 @@ export async function openAuditTrail(
   const { AuditTrail: Trail } = await import('@sensei/postgres/audit/trail')
   const { control, orgId } = plane
   return new Trail({ ...parts, control, orgId, chainer: serviceSettings(plane, 'chainer') })
+}
+
+/** Throws away what is over, once it is started and until it is stopped. */
+export async function openUpkeep(
+  plane: Pick<ControlPlane, 'adminUrl' | 'direct'>,
+  onError: (what: string, error: unknown) => void,
+): Promise<{ start(): void; stop(): Promise<void> }> {
+  const [{ ServiceDoor }, { Upkeep }] = await Promise.all([
+    import('@sensei/postgres/services'),
+    import('@sensei/postgres/upkeep'),
+  ])
+  const door = new ServiceDoor(serviceSettings(plane, 'upkeep'), 'upkeep', { connectionsMax: 1 })
+  const upkeep = new Upkeep(door, { onError })
+  return {
+    start: () => upkeep.start(),
+    stop: async () => {
+      await upkeep.stop()
+      await door.close()
+    },
+  }
 }
 
 /**

@@ -1,11 +1,10 @@
 /** `sensei serve`: the HTTP API of the control plane, until a signal ends it. */
 import { setTimeout as sleep } from 'node:timers/promises'
-import { auditTrail } from '@sensei/apps/audit'
 import { cursorSecret } from '@sensei/apps/cursor-secret'
-import type { ControlPlane, Platform } from '@sensei/apps/pillars'
+import type { Platform } from '@sensei/apps/pillars'
+import { startServices } from '@sensei/apps/services'
 import { cursorKey } from '@sensei/core/cursor'
 import { EXIT, type ExitCode, SenseiError } from '@sensei/core/errors'
-import type { serverLog } from '@sensei/server/log'
 import type { Io } from '../io.ts'
 import { OUTPUT_VERSION } from '../output-json.ts'
 import { withPlatform } from '../platform.ts'
@@ -35,9 +34,8 @@ export async function serve(flags: ServeFlags, io: Io): Promise<ExitCode> {
   await withPlatform(io, async ({ plane, platform }) => {
     const { host, port, metricsPort, trustedProxy: trustedProxies = [] } = flags
     const options = { host, port, metricsPort, trustedProxies, cursorKey: key, log, platform }
-    const keeper = await auditKeeper(plane, io, log)
     const server = await runServer(options)
-    keeper.start()
+    const services = await startServices(plane, io.env, log)
     const { url, metricsUrl } = server
     if (flags.output === 'json')
       io.out(JSON.stringify({ schema_version: OUTPUT_VERSION, url, metrics_url: metricsUrl }))
@@ -46,22 +44,9 @@ export async function serve(flags: ServeFlags, io: Io): Promise<ExitCode> {
     io.say(`${await ended}: answering what is open; once more aborts at once`)
     endAtLast()
     if (!(await server.stop(DRAIN_MS_MAX))) io.say('Some requests were cut: their time was over.')
-    await keeper.stop()
+    await services.stop()
   })
   return EXIT.done
-}
-
-/** Links and signs the audit rows of all organizations, and says when history is not what it was. */
-async function auditKeeper(plane: ControlPlane, io: Io, log: ReturnType<typeof serverLog>) {
-  const trail = await auditTrail(plane, io.env)
-  return trail.keeper({
-    onBroken: ({ orgId, broken }) =>
-      log.error(
-        { org_id: orgId, kind: broken?.kind, position: String(broken?.position) },
-        'the audit history is not what it was',
-      ),
-    onTrouble: (err) => log.warn({ err }, 'the audit chain waits'),
-  })
 }
 
 const FIRST_STEPS = `Nobody can sign in yet. On this machine:

@@ -222,3 +222,39 @@ test(
     await served.stop()
   },
 )
+
+test(
+  'a database that takes no writes: reads go on, a change is 503 and says why',
+  LONG,
+  async () => {
+    const { text: key } = await home.key()
+    const name = new URL(home.plane.ownUrl).pathname.slice(1)
+    await home.sql(`alter database ${name} set default_transaction_read_only = on`)
+    const served = await Served.start(home.env)
+    try {
+      expect((await served.call('GET', '/v1/api-keys', { key })).status).toBe(200)
+      const refused = await served.call('POST', '/v1/api-keys', {
+        key,
+        body: { name: 'refused', scopes: ['keys:read'] },
+      })
+      expect(refused).toMatchObject({ status: 503, json: { code: 'CONTROL_READ_ONLY' } })
+      expect(Number(refused.headers['retry-after'])).toBeGreaterThan(0)
+    } finally {
+      await home.sql(
+        'set default_transaction_read_only = off; ' +
+          `alter database ${name} reset default_transaction_read_only`,
+      )
+      await served.stop()
+    }
+  },
+)
+
+test('while it serves, audit rows are linked', LONG, async () => {
+  const served = await Served.start(home.env)
+  await home.key()
+  const open = `select from audit_position p left join audit_chain c using (org_id, position)
+    where c.position is null`
+  while ((await home.sql(open)).length > 0) await sleep(100)
+  await served.stop()
+  expect(await home.sql('select from audit_chain')).not.toEqual([])
+})
