@@ -6,7 +6,7 @@ export const ORG = '00000000-0000-7000-8000-00000000000a'
 export const SMALL_ORG = '00000000-0000-7000-8000-00000000000b'
 
 /** Of the entries, how many are of the audit. */
-const AUDIT_SHARE = 0.2
+const AUDIT_SHARE = 0.4
 const BATCH_ROWS = 500_000
 
 const PREPARE = `

@@ -28,13 +28,17 @@ interface AuditRow extends LineRow {
   readonly detail: Json
 }
 
-/** $1 and $2 the keys, $3 the words or null. Only the page's rows are marked: that parses each text anew. */
+/**
+ * $1 and $2 the keys, $3 the words or null. By the times as an array, so that only the partitions that hold them are
+ * planned and read; the ids as text, because an index on both would be asked for every pair. Only the page's rows are
+ * marked: that parses each text anew.
+ */
 const entriesOf = (table: string, at: string, line: string, columns: string): string => `
 select e.id, e.migration_id, ${columns}, e.line, case when $3::text is not null
     then ts_headline('english', search_text(e.line), search_words($3), $4) end as marked
 from (
-  select t.*, left(${line}, ${LINE_CHARS_MAX}) as line
-  from unnest($1::timestamptz[], $2::uuid[]) k (at, id) join ${table} t on t.${at} = k.at and t.id = k.id
+  select t.*, left(${line}, ${LINE_CHARS_MAX}) as line from ${table} t
+  where t.${at} = any ($1::timestamptz[]) and t.id::text = any ($2::text[])
 ) e`
 
 const LOGS = entriesOf('log_entry', 'at', 't.message', 'e.level, e.component, e.message, e.fields')
