@@ -80,7 +80,9 @@ afterAll(async () => {
 test('logs search prints a line for each entry, with its control characters as escapes', async () => {
   const { exit, out } = await heard((io) => searchLogs('lost', { ...flags, level: 'error' }, io))
   expect(exit).toBe(0)
-  expect(out).toMatch(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ {2}error {2}worker: lease lost \\x1b\[31mfor good$/)
+  expect(out).toMatch(
+    /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ {2}error {2}worker: lease lost \\x1b\[31mfor good$/,
+  )
   const colored = await heard((io) => searchLogs('lost', flags, io), true)
   expect(colored.out).toContain('\u001b[1;33m')
   expect((await heard((io) => searchLogs('nowhere', flags, io))).said).toBe('Nothing was found.')
