@@ -137,6 +137,7 @@ const within = (folder: string) => (file: string) => file.startsWith(folder)
 
 /** What opens and names things, and turns no value into another. */
 const decodesNothing = [
+  'core/kernel.ts',
   'core/errors.ts',
   'core/plan.ts',
   'core/sql.ts',
