@@ -228,8 +228,8 @@ test(
   LONG,
   async () => {
     const { text: key } = await home.key()
-    const name = new URL(home.plane.ownUrl).pathname.slice(1)
-    await home.sql(`alter database ${name} set default_transaction_read_only = on`)
+    const login = home.plane.control.user
+    await home.sql(`alter role ${login} set default_transaction_read_only = on`)
     const served = await Served.start(home.env)
     try {
       expect((await served.call('GET', '/v1/api-keys', { key })).status).toBe(200)
@@ -240,10 +240,7 @@ test(
       expect(refused).toMatchObject({ status: 503, json: { code: 'CONTROL_READ_ONLY' } })
       expect(Number(refused.headers['retry-after'])).toBeGreaterThan(0)
     } finally {
-      await home.sql(
-        'set default_transaction_read_only = off; ' +
-          `alter database ${name} reset default_transaction_read_only`,
-      )
+      await home.sql(`alter role ${login} reset default_transaction_read_only`)
       await served.stop()
     }
   },
