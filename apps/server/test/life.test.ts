@@ -218,7 +218,7 @@ test(
     revokedAt = performance.now()
     await Promise.all(users)
     expect(late).toEqual([])
-    expect([...statuses].toSorted()).toEqual([200, 401])
+    expect(statuses).toEqual(new Set([200, 401]))
     await served.stop()
   },
 )

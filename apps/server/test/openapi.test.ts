@@ -102,7 +102,7 @@ test('it is OpenAPI 3.1, every reference leads somewhere, and nothing is describ
   expect(found.openapi).toBe('3.1.0')
   const refs = JSON.stringify(found).matchAll(/"#\/components\/schemas\/([^"]+)"/g)
   const used = new Set(Array.from(refs, ([, name]) => name))
-  expect([...used].toSorted()).toEqual(Object.keys(found.components.schemas).toSorted())
+  expect(used).toEqual(new Set(Object.keys(found.components.schemas)))
 })
 
 test('every operation under /v1 says that it may answer with problems, and all but the login that they are for whom it knows', async () => {
