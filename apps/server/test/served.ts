@@ -136,6 +136,8 @@ export class Served {
       env: { PATH: process.env['PATH'] ?? '', HOME: runFolder(), ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
     })
+    // A test that timed out stops nothing.
+    process.once('exit', () => child.kill('SIGKILL'))
     let said = ''
     child.stderr?.setEncoding('utf8').on('data', (part: string) => (said += part))
     const ended = once(child, 'close').then(([code, signal]) => ({ code, signal }))
