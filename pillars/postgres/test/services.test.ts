@@ -65,48 +65,32 @@ describe.each([18, 15] as const)('services on PostgreSQL %i', (version) => {
   })
 
   test.each(SERVICES)('the %s may read no table that is not its own', async (service) => {
+    const log = ['consumer_cursor', 'consumer_member', 'migration', 'migration_event', 'outbox']
+    const readers = [...log, 'outbox_partition', 'outbox_range']
     const own: Record<Service, readonly string[]> = {
-      relay: ['migration_event', 'outbox'],
-      consumer: ['inbox', 'migration_event', 'outbox', 'webhook_delivery', 'webhook_endpoint'],
-      chainer: ['audit_head', 'audit_log', 'audit_position'],
-      upkeep: ['idempotency', 'inbox', 'session'],
+      relay: readers,
+      consumer: [...readers, 'inbox', 'webhook_delivery', 'webhook_endpoint'],
+      chainer: ['audit_chain', 'audit_head', 'audit_log', 'audit_position'],
+      upkeep: [
+        'agent_execution',
+        'idempotency',
+        'inbox',
+        'log_entry',
+        'migration',
+        'retention',
+        'session',
+        'task',
+        'webhook_delivery',
+      ],
     }
     const { rows } = await plane.client.query<{ name: string }>(
       `select relname as name from pg_class where relnamespace = 'public'::regnamespace and relkind in ('r', 'p')
-       and has_any_column_privilege($1, oid, 'select') and relname = any ($2) order by 1`,
-      [`sensei_${service}`, TABLES],
+       and has_any_column_privilege($1, oid, 'select')`,
+      [`sensei_${service}`],
     )
-    expect(rows.map((row) => row.name)).toEqual(own[service])
+    expect(rows.map((row) => row.name).toSorted()).toEqual(own[service].toSorted())
     await expect(as(service, 'select from api_key')).rejects.toMatchObject(DENIED)
     await expect(as(service, "update migration set status = 'x'")).rejects.toMatchObject(DENIED)
     await expect(as(service, 'set role sensei_owner')).rejects.toMatchObject(DENIED)
   })
 })
-
-/** Those of files 0001 to 0007; later files say what they grant, and the lint judges it. */
-const TABLES = [
-  'organization',
-  'connection',
-  'migration',
-  'migration_event',
-  'plan',
-  'task',
-  'agent_execution',
-  'receipt',
-  'verification',
-  'certificate',
-  'audit_log',
-  'outbox',
-  'outbox_partition',
-  'audit_head',
-  'audit_position',
-  'archive',
-  'app_user',
-  'membership',
-  'api_key',
-  'session',
-  'idempotency',
-  'webhook_endpoint',
-  'webhook_delivery',
-  'inbox',
-]
