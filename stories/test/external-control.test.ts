@@ -120,7 +120,9 @@ test('the doctor prints the grants that a role lacks, and with them it is conten
   expect(told).toMatchObject({ exit: 4, error: { code: 'CONTROL_PRIVILEGE_MISSING' } })
   const { exit, stdout } = await story.run(['doctor'], on(0, bare))
   expect(exit).toBe(1)
-  const grants = stdout.split('\n').flatMap((line) => line.match(/^ +(GRANT .*;)$/)?.[1] ?? [])
+  const grants = stdout
+    .split('\n')
+    .flatMap((line) => line.match(/^ +((?:GRANT|CREATE ROLE) .*;)$/)?.[1] ?? [])
   expect(grants.length).toBeGreaterThan(5)
   for (const grant of grants) await rowsOf(`${admin}/bare`, grant)
   const content = await story.run(['doctor'], on(0, bare))
