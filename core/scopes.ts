@@ -54,7 +54,8 @@ export function scopesOfRole(role: MemberRole): readonly Scope[] {
 export function parseScopes(texts: readonly string[]): readonly Scope[] {
   const unknown = texts.filter((text) => !(SCOPES as readonly string[]).includes(text))
   if (unknown.length > 0 || texts.length === 0) {
-    const what = unknown.length > 0 ? `there is no scope ${unknown.join(', ')}` : 'no scope is given'
+    const what =
+      unknown.length > 0 ? `there is no scope ${unknown.join(', ')}` : 'no scope is given'
     throw new SenseiError('REQUEST_INVALID', `${what}; there are ${SCOPES.join(', ')}`)
   }
   return SCOPES.filter((scope) => texts.includes(scope))
@@ -82,7 +83,10 @@ export function requireScope(held: readonly Scope[], wanted: Scope): void {
 export function parseRole(text: string): MemberRole {
   const role = ROLES.find((known) => known === text)
   if (role !== undefined) return role
-  throw new SenseiError('REQUEST_INVALID', `there is no role ${text}; there are ${ROLES.join(', ')}`)
+  throw new SenseiError(
+    'REQUEST_INVALID',
+    `there is no role ${text}; there are ${ROLES.join(', ')}`,
+  )
 }
 
 /** Nobody makes, or unmakes, a member of a role above his own. */

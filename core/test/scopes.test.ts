@@ -31,7 +31,8 @@ test('bad input 100: a child has no scope that its parent lacks, whichever it is
 
 test('each role can do all that the one below it can', () => {
   for (const [index, role] of ROLES.entries()) {
-    for (const below of ROLES.slice(0, index)) requireWithin(scopesOfRole(below), scopesOfRole(role))
+    for (const below of ROLES.slice(0, index))
+      requireWithin(scopesOfRole(below), scopesOfRole(role))
   }
   expect(() => requireScope(scopesOfRole('viewer'), 'migrations:write')).toThrow('migrations:write')
   expect(() => requireScope(scopesOfRole('operator'), 'keys:write')).toThrow('keys:write')
