@@ -16,12 +16,7 @@ import { promisify } from 'node:util'
 import { verifyCertificate } from '@sensei/core/certificate/verify'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { sampleStatement } from '@sensei/core/test/certificate/sample'
-import {
-  loadSigningKey,
-  loadTrustedKeys,
-  machineSigner,
-  readKeyFile,
-} from '../keys.ts'
+import { loadSigningKey, loadTrustedKeys, machineSigner, readKeyFile } from '../keys.ts'
 
 let dataDir: string
 const modeOf = (...parts: string[]): number => statSync(path.join(dataDir, ...parts)).mode & 0o777
