@@ -246,7 +246,13 @@ async function reach(admin: Client): Promise<{ routines: Routine[]; roles: strin
 
 /** Each opens one hole; the oracle must see something through it. */
 export const CONTROLS: readonly { readonly name: string; readonly sabotage: string }[] = [
-  { name: 'a table without FORCE', sabotage: 'alter table plan no force row level security' },
+  {
+    name: 'tables without FORCE',
+    sabotage: `do $$ declare forced regclass; begin
+      for forced in select oid from pg_class where relforcerowsecurity loop
+        execute format('alter table %s no force row level security', forced);
+      end loop; end $$`,
+  },
   {
     name: 'a table without its policy',
     sabotage: 'alter table receipt disable row level security',

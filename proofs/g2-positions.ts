@@ -132,7 +132,7 @@ interface Row {
 
 /** Positions from a sequence at insert, as an ordinary outbox has them: the reader must notice. */
 export const PLAIN_SEQUENCE = `
-  create sequence plain start 1000000;
+  create sequence plain start 500000;
   grant usage on sequence plain to sensei_log_writer;
   create function number_plainly() returns trigger
     language plpgsql security definer set search_path = public, pg_temp as $$ begin
