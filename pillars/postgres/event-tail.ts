@@ -2,7 +2,8 @@
 import type { LifecycleEvent } from '@sensei/core/events'
 import { PARTITIONS } from '@sensei/core/ports/event-log'
 import type { Door } from './door.ts'
-import { EVENT, type EventRow, lifecycleEvent } from './outbox.ts'
+import { lifecycleEvent } from './lifecycle-event.ts'
+import { EVENT, type EventRow } from './outbox.ts'
 
 export interface TailPlace {
   /** The last position seen in each partition. */

@@ -16,6 +16,7 @@ import { SenseiError } from '@sensei/core/errors'
 import type { TenantDoor, Tx } from './door.ts'
 import { readEntries, writeEntries } from './entries.ts'
 import { inOurWords } from './errors.ts'
+import { lifecycleEvent } from './lifecycle-event.ts'
 import { typed } from './typed.ts'
 
 const LIST_MAX = 1_000
@@ -96,20 +97,7 @@ export class PostgresJournal implements Journal {
         .orderBy('version')
         .execute(),
     )
-    return rows.map(
-      (row) =>
-        ({
-          id: row.id,
-          migrationId: row.migration_id,
-          version: row.version,
-          type: row.type,
-          state: row.status,
-          failedIn: row.failed_in,
-          payload: row.payload,
-          actor: row.actor,
-          occurredAt: row.occurred_at.toISOString(),
-        }) as LifecycleEvent,
-    )
+    return rows.map(lifecycleEvent)
   }
 
   #read<T>(work: (tx: Tx) => Promise<T>): Promise<T> {

@@ -11,6 +11,7 @@ import { dirname } from 'node:path'
 import { SenseiError } from '@sensei/core/errors'
 import type { KeyWrapper } from '@sensei/core/ports/key-wrapper'
 import { KEY_BYTES, seal, unseal } from './sealed-box.ts'
+import { syncFolder } from './sync-folder.ts'
 
 interface Key {
   readonly id: string
@@ -207,15 +208,5 @@ async function writeDraft(file: string, keys: readonly Key[]): Promise<string> {
       `${file} cannot be written; set SENSEI_DATA_DIR to a folder of your own`,
       { cause },
     )
-  }
-}
-
-async function syncFolder(folder: string): Promise<void> {
-  if (process.platform === 'win32') return
-  const handle = await open(folder, 'r')
-  try {
-    await handle.sync()
-  } finally {
-    await handle.close()
   }
 }

@@ -6,9 +6,9 @@
  * For logins that may see events of all tenants (sensei_consumer, sensei_relay), never for the application's.
  */
 import { SenseiError } from '@sensei/core/errors'
-import type { LifecycleEvent } from '@sensei/core/events'
 import { type LoggedEvent, PARTITIONS } from '@sensei/core/ports/event-log'
 import { type Cursor, generationAt, historyFrom, movedTo } from './group-cursor.ts'
+import { lifecycleEvent, type LifecycleRow } from './lifecycle-event.ts'
 import type { Statements } from './statements.ts'
 
 export interface Page {
@@ -126,18 +126,9 @@ export class OutboxReader {
   }
 }
 
-export interface EventRow {
+export interface EventRow extends LifecycleRow {
   readonly position: string | null
   readonly org_id: string
-  readonly id: string
-  readonly migration_id: string
-  readonly version: number
-  readonly type: string
-  readonly status: string
-  readonly failed_in: string | null
-  readonly payload: object
-  readonly actor: string
-  readonly occurred_at: Date
 }
 
 /** How many of the rows follow on `position` without a hole. */
@@ -156,20 +147,6 @@ function logged(row: EventRow, cursor: Cursor): LoggedEvent {
     generation: generationAt(cursor, position),
     event: lifecycleEvent(row),
   }
-}
-
-export function lifecycleEvent(row: Omit<EventRow, 'position' | 'org_id'>): LifecycleEvent {
-  return {
-    id: row.id,
-    migrationId: row.migration_id,
-    version: row.version,
-    type: row.type,
-    state: row.status,
-    failedIn: row.failed_in,
-    payload: row.payload,
-    actor: row.actor,
-    occurredAt: row.occurred_at.toISOString(),
-  } as LifecycleEvent
 }
 
 function shortened(cursor: Cursor, droppedTo: number): Page {

@@ -16,6 +16,7 @@ import type { TrustedKey } from '@sensei/core/certificate/ed25519'
 import { encodeEnvelope } from '@sensei/core/certificate/envelope'
 import { SenseiError } from '@sensei/core/errors'
 import type { BytesSigner, CheckpointSink } from '@sensei/core/ports/checkpoints'
+import { syncFolder } from '../sync-folder.ts'
 
 const NEWLINE = 0x0a
 
@@ -134,16 +135,5 @@ async function sizeOf(file: string): Promise<number | null> {
   } catch (cause) {
     if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return null
     throw new SenseiError('FILE_NOT_FOUND', `the checkpoints in ${file} cannot be read`, { cause })
-  }
-}
-
-/** A new file is there for good only when its name in the folder is. Windows has no such call and needs none. */
-async function syncFolder(folder: string): Promise<void> {
-  if (process.platform === 'win32') return
-  const handle = await open(folder, 'r')
-  try {
-    await handle.sync()
-  } finally {
-    await handle.close()
   }
 }
