@@ -23,24 +23,16 @@ export async function compareStructure(
     (await readCatalogue(client, schema)).map((table) => [table.name, table]),
   )
   const locks = new Locks(client, 'sensei_structure')
-  for (const table of plan.tables) {
-    await locks.next()
-    const actual = catalogue.get(table.target)
-    if (actual === undefined || actual.kind === 'v') {
-      report(table.target, 'table', 'is missing')
-      continue
+  try {
+    for (const table of plan.tables) {
+      await locks.next()
+      const actual = catalogue.get(table.target)
+      if (actual === undefined || actual.kind === 'v') report(table.target, 'table', 'is missing')
+      else await compareTable(client, plan, { table, actual, report })
     }
-    const pair = { table, actual, report }
-    // A table that was there before keeps the rules that its owner gave it.
-    if (plan.append) await compareAppended(client, schema, pair)
-    else {
-      await compareColumns(client, schema, pair)
-      await compareConstraints(client, schema, pair)
-      for (const { object, kind, problem } of await readGuards(client, actual.oid))
-        report(object, kind, `of ${table.target} ${problem}`)
-    }
+  } finally {
+    await locks.end()
   }
-  await locks.end()
   for (const view of plan.views) {
     if (catalogue.get(view.target)?.kind !== 'v') report(view.target, 'view', 'is missing')
   }
@@ -51,6 +43,17 @@ interface Pair {
   readonly table: TableMapping
   readonly actual: CatalogueTable
   readonly report: Report
+}
+
+async function compareTable(client: ClientBase, plan: Plan, pair: Pair): Promise<void> {
+  const { schema } = plan.target
+  const { table, actual, report } = pair
+  // A table that was there before keeps the rules that its owner gave it.
+  if (plan.append) return compareAppended(client, schema, pair)
+  await compareColumns(client, schema, pair)
+  await compareConstraints(client, schema, pair)
+  for (const { object, kind, problem } of await readGuards(client, actual.oid))
+    report(object, kind, `of ${table.target} ${problem}`)
 }
 
 async function compareColumns(
