@@ -1,85 +1,20 @@
-import { spawnSync } from 'node:child_process'
-import { chmodSync, chownSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
 import { connect, createServer, type AddressInfo } from 'node:net'
-import path from 'node:path'
-import { serverUser } from '@sensei/contracts/postgres-binaries'
-import {
-  freshDatabase,
-  type OwnServer,
-  server,
-  startPostgres,
-  urlOf,
-} from '@sensei/contracts/servers'
+import { freshDatabase, type OwnServer, server, urlOf } from '@sensei/contracts/servers'
+import { startTlsServer, type TlsServer } from '@sensei/contracts/tls-server'
 import { Client } from 'pg'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { openClient } from '../connection.ts'
 import { parseTargetUrl } from '../settings.ts'
 
-let folder: string
+let tls: TlsServer
 let encrypted: OwnServer
 
 beforeAll(async () => {
-  folder = mkdtempSync(path.join(tmpdir(), 'sensei-tls-'))
-  chmodSync(folder, 0o755)
-  authority('ca')
-  authority('other')
-  certificate('server')
-  const user = serverUser()
-  chmodSync(path.join(folder, 'server.key'), 0o600)
-  if (user) chownSync(path.join(folder, 'server.key'), user.uid, user.gid)
-  encrypted = await startPostgres({
-    version: 15,
-    settings: {
-      ssl: 'on',
-      ssl_cert_file: path.join(folder, 'server.crt'),
-      ssl_key_file: path.join(folder, 'server.key'),
-    },
-  })
+  tls = await startTlsServer()
+  encrypted = tls.server
 })
 
-afterAll(async () => {
-  await encrypted.remove()
-  rmSync(folder, { recursive: true })
-})
-
-function openssl(...options: string[]): void {
-  const done = spawnSync('openssl', options, { cwd: folder, encoding: 'utf8' })
-  expect(done.status, done.stderr).toBe(0)
-}
-
-function authority(name: string): void {
-  const self = [
-    'req',
-    '-x509',
-    '-newkey',
-    'rsa:2048',
-    '-nodes',
-    '-days',
-    '2',
-    '-subj',
-    `/CN=${name}`,
-  ]
-  openssl(...self, '-keyout', `${name}.key`, '-out', `${name}.crt`)
-}
-
-/** For the name localhost, and not for 127.0.0.1. */
-function certificate(name: string): void {
-  writeFileSync(path.join(folder, 'extensions'), 'subjectAltName = DNS:localhost\n')
-  const request = ['req', '-newkey', 'rsa:2048', '-nodes', '-subj', '/CN=localhost']
-  openssl(...request, '-keyout', `${name}.key`, '-out', `${name}.csr`)
-  const signed = ['x509', '-req', '-in', `${name}.csr`, '-CA', 'ca.crt', '-CAkey', 'ca.key']
-  openssl(
-    ...signed,
-    '-CAcreateserial',
-    '-days',
-    '2',
-    '-extfile',
-    'extensions',
-    '-out',
-    `${name}.crt`,
-  )
-}
+afterAll(() => tls.remove())
 
 async function isEncrypted(host: string, parameters: string): Promise<boolean> {
   const url = `${urlOf({ ...encrypted, host }, 'postgres')}?${parameters}`
@@ -94,8 +29,8 @@ async function isEncrypted(host: string, parameters: string): Promise<boolean> {
   }
 }
 
-const ca = (name: string): string =>
-  `sslrootcert=${encodeURIComponent(path.join(folder, `${name}.crt`))}`
+const ca = (name: 'ca' | 'other'): string =>
+  `sslrootcert=${encodeURIComponent(tls.authority(name))}`
 
 test.each([
   ['127.0.0.1', () => '', true],

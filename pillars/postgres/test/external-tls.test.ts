@@ -1,83 +1,19 @@
 /** The TLS modes of DATABASE_URL, against a server that has TLS for the name localhost, and one that has none. */
-import { spawnSync } from 'node:child_process'
-import { chmodSync, chownSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import path from 'node:path'
-import { serverUser } from '@sensei/contracts/postgres-binaries'
-import { type OwnServer, server, startPostgres } from '@sensei/contracts/servers'
+import { type OwnServer, server } from '@sensei/contracts/servers'
+import { startTlsServer, type TlsServer } from '@sensei/contracts/tls-server'
 import { connect } from '@sensei/postgres/connection'
 import { reachable } from '@sensei/postgres/external'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 
-let folder: string
+let tls: TlsServer
 let encrypted: OwnServer
 
 beforeAll(async () => {
-  folder = mkdtempSync(path.join(tmpdir(), 'sensei-control-tls-'))
-  chmodSync(folder, 0o755)
-  for (const name of ['ca', 'other'])
-    openssl(
-      'req',
-      '-x509',
-      '-newkey',
-      'rsa:2048',
-      '-nodes',
-      '-days',
-      '2',
-      '-subj',
-      `/CN=${name}`,
-      '-keyout',
-      `${name}.key`,
-      '-out',
-      `${name}.crt`,
-    )
-  writeFileSync(path.join(folder, 'extensions'), 'subjectAltName = DNS:localhost\n')
-  openssl(
-    'req',
-    '-newkey',
-    'rsa:2048',
-    '-nodes',
-    '-subj',
-    '/CN=localhost',
-    '-keyout',
-    'server.key',
-    '-out',
-    'server.csr',
-  )
-  openssl(
-    'x509',
-    '-req',
-    '-in',
-    'server.csr',
-    '-CA',
-    'ca.crt',
-    '-CAkey',
-    'ca.key',
-    '-CAcreateserial',
-    '-days',
-    '2',
-    '-extfile',
-    'extensions',
-    '-out',
-    'server.crt',
-  )
-  const user = serverUser()
-  const key = path.join(folder, 'server.key')
-  chmodSync(key, 0o600)
-  if (user) chownSync(key, user.uid, user.gid)
-  const settings = { ssl: 'on', ssl_cert_file: path.join(folder, 'server.crt'), ssl_key_file: key }
-  encrypted = await startPostgres({ version: 15, settings })
+  tls = await startTlsServer()
+  encrypted = tls.server
 })
 
-afterAll(async () => {
-  await encrypted.remove()
-  rmSync(folder, { recursive: true })
-})
-
-function openssl(...options: string[]): void {
-  const done = spawnSync('openssl', options, { cwd: folder, encoding: 'utf8' })
-  expect(done.status, done.stderr).toBe(0)
-}
+afterAll(() => tls.remove())
 
 async function isEncrypted(
   host: string,
@@ -95,8 +31,8 @@ async function isEncrypted(
   }
 }
 
-const ca = (name: string): string =>
-  `sslrootcert=${encodeURIComponent(path.join(folder, `${name}.crt`))}`
+const ca = (name: 'ca' | 'other'): string =>
+  `sslrootcert=${encodeURIComponent(tls.authority(name))}`
 
 test.each([
   ['127.0.0.1', () => '', true],
