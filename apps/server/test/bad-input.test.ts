@@ -1,24 +1,19 @@
 import { createHash, randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { type Answer, Installation, Served } from './served.ts'
+import { type Answer, type Installation, Served, serveTwins } from './served.ts'
 
 let home: Installation
 let served: Served
 let key: string
 let otherKey: string
+let close: () => Promise<void>
 
 beforeAll(async () => {
-  home = await Installation.open()
-  served = await Served.start(home.env)
-  key = (await home.key()).text
-  otherKey = (await home.key({ orgId: home.otherOrgId })).text
+  ;({ home, served, key, otherKey, close } = await serveTwins())
 })
 
-afterAll(async () => {
-  await served?.stop()
-  await home?.close()
-})
+afterAll(() => close?.())
 
 /** What a client could tell two refusals apart by. */
 function told({ status, headers, json }: Answer, id: string): unknown {

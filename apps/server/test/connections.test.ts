@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { Installation, Served } from './served.ts'
+import { type Installation, type Served, serveTwins } from './served.ts'
 
 const SECRET = 'canary-Xq7-password'
 const fields = { engine: 'postgres', host: 'db.example.com', database: 'shop', user: 'app' }
@@ -10,18 +10,13 @@ let home: Installation
 let served: Served
 let key: string
 let otherKey: string
+let close: () => Promise<void>
 
 beforeAll(async () => {
-  home = await Installation.open()
-  served = await Served.start(home.env)
-  key = (await home.key()).text
-  otherKey = (await home.key({ orgId: home.otherOrgId })).text
+  ;({ home, served, key, otherKey, close } = await serveTwins())
 })
 
-afterAll(async () => {
-  await served?.stop()
-  await home?.close()
-})
+afterAll(() => close?.())
 
 const create = (name: string, more: object = {}, headers = {}) =>
   served.call('POST', '/v1/connections', {

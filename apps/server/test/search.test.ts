@@ -1,17 +1,15 @@
 import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { Installation, Served } from './served.ts'
+import { type Installation, type Served, serveTwins } from './served.ts'
 
 let home: Installation
 let served: Served
 let key: string
 let otherKey: string
+let close: () => Promise<void>
 
 beforeAll(async () => {
-  home = await Installation.open()
-  served = await Served.start(home.env)
-  key = (await home.key()).text
-  otherKey = (await home.key({ orgId: home.otherOrgId })).text
+  ;({ home, served, key, otherKey, close } = await serveTwins())
   const insert = `insert into log_entry (org_id, at, id, level, component, message, fields)
     select $1, now() - n * interval '1 second', gen_random_uuid(), 30 + 10 * (n % 3), 'worker', $2 || ' number ' || n, '{}'
     from generate_series(1, 5) n`
@@ -19,10 +17,7 @@ beforeAll(async () => {
   await home.sql(insert, [home.otherOrgId, 'canary chunk of orders'])
 })
 
-afterAll(async () => {
-  await served?.stop()
-  await home?.close()
-})
+afterAll(() => close?.())
 
 test('log entries are found by their words, page by page, and marked where they match', async () => {
   const messages: string[] = []

@@ -194,3 +194,25 @@ export class Served {
     await this.ended
   }
 }
+
+export interface Twins {
+  readonly home: Installation
+  readonly served: Served
+  readonly key: string
+  /** Of the other organization. */
+  readonly otherKey: string
+  close(): Promise<void>
+}
+
+/** A server, and a key with all scopes for each of the two organizations. */
+export async function serveTwins(): Promise<Twins> {
+  const home = await Installation.open()
+  const served = await Served.start(home.env)
+  const { text: key } = await home.key()
+  const { text: otherKey } = await home.key({ orgId: home.otherOrgId })
+  const close = async (): Promise<void> => {
+    await served.stop()
+    await home.close()
+  }
+  return { home, served, key, otherKey, close }
+}
