@@ -73,18 +73,19 @@ describe('a migration', () => {
   test(
     'that is interrupted stops at a chunk boundary, is paused, keeps its copy and finishes when resumed',
     async () => {
-      writeSmallShop(source)
+      // So many chunks that a worker, who carries ever more of them at once, cannot end before it is dismissed.
+      writeSmallShop(source, 5_000)
       const id = await halfLoaded()
       const before = (await house.receipts(ends.targetUrl, id)).filter(
         (one) => one.kind === 'chunk',
       )
       expect(before.length).toBeGreaterThan(2)
-      expect(before.length).toBeLessThan(43)
       expect(house.copies(id)).toHaveLength(1)
       const outcome = await house.conduct(ends, { id, resume: true })
       expect([outcome.state, outcome.verdict]).toEqual(['completed', 'equivalent'])
       expect(house.copies(id)).toEqual([])
       const after = (await house.receipts(ends.targetUrl, id)).filter((one) => one.kind === 'chunk')
+      expect(after.length).toBeGreaterThan(before.length)
       // Finished chunks were not carried again: their ledger rows still carry the first epoch.
       expect(after.filter((one) => one.epoch === 1).map((one) => one.step)).toEqual(
         before.map((one) => one.step),
