@@ -26,8 +26,8 @@ const REPLACE_MS_MAX = 1_000
 const DISMISS_MS_MAX = 60_000
 const WORKER = new URL('./roles/worker.ts', import.meta.url)
 
-export function localCrew(parts: CrewParts): Crew {
-  const recruits = new Recruits()
+/** `recruits` may have been mustered before; whoever made them disbands them. */
+export function localCrew(parts: CrewParts, recruits: Recruits): Crew {
   return {
     muster: (count) => recruits.muster(count),
     start: async (assignment, count, rowsDone) => {
@@ -71,11 +71,17 @@ function recruit(): Recruit {
   return { child, ready: new Promise((resolve) => child.once('message', () => resolve())) }
 }
 
-class Recruits {
+/** Worker processes that wait for an assignment. */
+export class Recruits {
   readonly #waiting: Recruit[] = []
 
+  /** Has up to so many; where no process can be had now, whoever needs one asks again. */
   muster(count: number): void {
-    while (this.#waiting.length < count) this.#waiting.push(recruit())
+    try {
+      while (this.#waiting.length < count) this.#waiting.push(recruit())
+    } catch {
+      // A machine without memory throws here.
+    }
   }
 
   take(): Recruit {
@@ -131,7 +137,9 @@ class LocalHands implements Hands {
 
   hire(): void {
     if (this.#dismissed) return
-    const { child, ready } = this.#recruits.take()
+    const taken = this.#take()
+    if (taken === null) return
+    const { child, ready } = taken
     this.#living.add(child)
     const owner = ownerName(child.pid)
     const posting: Posting = { ...this.#parts.posting, owner, assignment: this.#assignment }
@@ -152,6 +160,17 @@ class LocalHands implements Hands {
       lastWords = { kind: 'failed', code: 'INTERNAL', message }
       ended()
     })
+  }
+
+  /** Null where the machine refuses: it is asked again, so long as a worker that dies is replaced. */
+  #take(): Recruit | null {
+    try {
+      return this.#recruits.take()
+    } catch (error) {
+      const { message } = error as Error
+      void this.#replace(ownerName(undefined), { kind: 'failed', code: 'INTERNAL', message })
+      return null
+    }
   }
 
   async dismiss(): Promise<void> {

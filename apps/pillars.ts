@@ -305,6 +305,11 @@ export async function openSource(url: string): Promise<Source> {
   throw unsupported(scheme, '--source', 'sqlite:PATH')
 }
 
+/** How much there is to carry, where that can be told without opening the source; else null. */
+export async function sourceBytes(url: string): Promise<number | null> {
+  return schemeOf(url, '--source') === 'sqlite' ? (await loadSqlite()).sqliteBytes(url) : null
+}
+
 export async function openTarget(url: string): Promise<Target> {
   const scheme = schemeOf(url, '--target')
   if (scheme === 'postgres' || scheme === 'postgresql') {

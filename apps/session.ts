@@ -7,7 +7,7 @@ import type { Tasks } from '@sensei/core/ports/tasks'
 import { SenseiError } from '@sensei/core/errors'
 import type { Cast } from '@sensei/engine/cast'
 import { auditTrail } from './audit.ts'
-import { localCrew } from './crew.ts'
+import { localCrew, Recruits } from './crew.ts'
 import { machineSigner } from './keys.ts'
 import {
   type ControlPlane,
@@ -43,9 +43,29 @@ export interface RunParts {
 
 export type OpenCast = Cast & { close(): Promise<void> }
 
-/** `meanwhile` is called where the embedded server has to be waited for. */
-export async function openSession(env: Environment, meanwhile?: () => void): Promise<Session> {
-  const plane = await openControlPlane(env, meanwhile)
+/**
+ * `meanwhile` is called where the embedded server has to be waited for; workers that it musters are those of the casts to
+ * come.
+ */
+export async function openSession(
+  env: Environment,
+  meanwhile: (recruits: Recruits) => void = () => undefined,
+): Promise<Session> {
+  const recruits = new Recruits()
+  try {
+    const plane = await openControlPlane(env, () => meanwhile(recruits))
+    return await sessionOn(plane, env, recruits)
+  } catch (error) {
+    await recruits.disband()
+    throw error
+  }
+}
+
+async function sessionOn(
+  plane: ControlPlane,
+  env: Environment,
+  recruits: Recruits,
+): Promise<Session> {
   process.stderr.write(`Control plane: ${plane.name}\n`)
   const { control: settings, direct, orgId } = plane
   const address = { control: settings, direct, orgId }
@@ -69,7 +89,7 @@ export async function openSession(env: Environment, meanwhile?: () => void): Pro
         doorbell,
         source,
         target,
-        crew: localCrew({ tasks, progress, posting }),
+        crew: localCrew({ tasks, progress, posting }, recruits),
         scanners,
         progress,
         signer: machineSigner(plane.privateFolder, env),
@@ -83,6 +103,7 @@ export async function openSession(env: Environment, meanwhile?: () => void): Pro
     },
     settleAudit: () => settleAudit(plane, env),
     close: async () => {
+      await recruits.disband()
       await control.close()
       await plane.close()
     },

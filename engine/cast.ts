@@ -25,6 +25,9 @@ export interface Cast {
   readonly tool: { readonly name: string; readonly version: string }
 }
 
+/** From this size on, workers are made ready before there is work: what is smaller is soon carried. */
+export const MUSTER_BYTES = 32 * 1024 * 1024
+
 /** Worker processes of this machine. A dead one is replaced, its leases are given back at once. */
 export interface Crew {
   /** Has so many processes ready for a `start` to come; each loads its code and opens nothing. */

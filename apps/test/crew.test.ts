@@ -2,7 +2,7 @@
 import type { Tasks } from '@sensei/core/ports/tasks'
 import type { Assignment } from '@sensei/engine/cast'
 import { afterEach, expect, test, vi } from 'vitest'
-import { type CrewParts, localCrew } from '../crew.ts'
+import { type CrewParts, localCrew, Recruits } from '../crew.ts'
 
 const execPath = process.execPath
 
@@ -19,11 +19,8 @@ test('workers that cannot be started end the load, after as many tries as worker
       return Promise.resolve(0)
     },
   }
-  const crew = localCrew({
-    tasks,
-    progress: { report: () => undefined },
-    posting: {},
-  } as never as CrewParts)
+  const parts = { tasks, progress: { report: () => undefined }, posting: {} } as never as CrewParts
+  const crew = localCrew(parts, new Recruits())
   process.execPath = '/nonexistent/node'
   vi.useFakeTimers({ toFake: ['setTimeout'] })
   crew.muster(2)

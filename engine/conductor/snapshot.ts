@@ -4,6 +4,7 @@ import { canonicalJson } from '@sensei/core/canonical-json'
 import { isSenseiError, SenseiError } from '@sensei/core/errors'
 import type { Plan } from '@sensei/core/plan'
 import type { Snapshot } from '@sensei/core/snapshot'
+import { MUSTER_BYTES } from '../cast.ts'
 import { redrawPlan } from '../architect/edited.ts'
 import { copiesOf, knownSnapshot, recordScouted, scouted, takeSnapshot } from '../scout/scout.ts'
 import { checkPolicies } from './approval.ts'
@@ -18,9 +19,6 @@ export async function knownLiving(life: Life): Promise<Snapshot | null> {
   if (known !== null && (await life.cast.source.snapshotLives(known))) life.snapshot = known
   return life.snapshot
 }
-
-/** From this size on, workers are made ready while the copy is taken and surveyed: a smaller one is soon carried. */
-const MUSTER_BYTES = 32 * 1024 * 1024
 
 export async function freshSnapshot(life: Life): Promise<Snapshot> {
   const { cast, id, request, options, signal } = life

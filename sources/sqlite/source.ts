@@ -17,6 +17,11 @@ export async function openSqliteSource(url: string): Promise<Source> {
   return new SqliteSource(parseSqliteUrl(url))
 }
 
+/** How large the file is; null where there is none that could be read. Nothing is opened. */
+export function sqliteBytes(url: string): number | null {
+  return statSync(parseSqliteUrl(url).path, { throwIfNoEntry: false })?.size ?? null
+}
+
 class SqliteSource implements Source {
   readonly engine = 'sqlite'
   readonly url: string

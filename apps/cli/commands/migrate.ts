@@ -5,8 +5,10 @@ import { displayText } from '@sensei/core/display'
 import type { ExitCode } from '@sensei/core/errors'
 import type { Plan } from '@sensei/core/plan'
 import type { MigrationRecord } from '@sensei/core/ports/journal'
-import { loadAdapters } from '@sensei/apps/pillars'
+import type { Recruits } from '@sensei/apps/crew'
+import { loadAdapters, sourceBytes } from '@sensei/apps/pillars'
 import { openSession, type Session } from '@sensei/apps/session'
+import { MUSTER_BYTES } from '@sensei/engine/cast'
 import type { MigrationOptions, MigrationRequest, Outcome } from '@sensei/engine/request'
 import { askApproval } from '../approve.ts'
 import { checkEnds, endOf, keptOptions, variableOf } from '../ends.ts'
@@ -50,7 +52,7 @@ export interface MigrateRun {
 }
 
 export async function migrate(flags: MigrateFlags, io: Io): Promise<ExitCode> {
-  const session = await openSession(io.env, loadAhead)
+  const session = await openSession(io.env, (recruits) => prepare(recruits, flags, io))
   try {
     return (await runMigration(session, flags, io)).exit
   } finally {
@@ -60,9 +62,24 @@ export async function migrate(flags: MigrateFlags, io: Io): Promise<ExitCode> {
 
 const loadConductor = () => import('@sensei/engine/conductor')
 
-/** What a run needs is loaded while the server of the control plane starts. */
+/**
+ * While the server of the control plane starts: what a run needs is loaded, and workers for a large source are made ready.
+ * What goes wrong here is told by whoever needs it.
+ */
+function prepare(recruits: Recruits, flags: MigrateFlags, io: Io): void {
+  loadAhead()
+  muster(recruits, flags, io).catch(() => undefined)
+}
+
+async function muster(recruits: Recruits, flags: MigrateFlags, io: Io): Promise<void> {
+  if (flags.resume !== undefined) return
+  const { sourceUrl } = flags.ends ?? endsOf(flags, null, io)
+  const bytes = await sourceBytes(sourceUrl)
+  if (bytes === null || bytes < MUSTER_BYTES) return
+  recruits.muster(flags.workers ?? defaultOptions().workers)
+}
+
 export function loadAhead(): void {
-  // What cannot be loaded is told by whoever needs it.
   Promise.all([loadConductor(), loadAdapters('conductor')]).catch(() => undefined)
 }
 
