@@ -18,9 +18,6 @@ import type { SnapshotOptions } from '@sensei/core/ports/source'
 
 const PART_BYTES = 1024 * 1024
 
-/** Handed to the disk while the copy goes on, so that the flush at its end is short. */
-const FLUSH_BYTES = 64 * 1024 * 1024
-
 /** Bytes 18 and 19 of the header: 1 = rollback journal, 2 = write-ahead log. */
 const JOURNAL_MODE_OFFSET = 18
 
@@ -68,8 +65,8 @@ export function openLocked(
 }
 
 /**
- * The SHA-256 of what was copied to `partial`, which is then on the disk; null when somebody wrote to the file all the
- * same, without SQLite's locks: then `partial` is of no use.
+ * The SHA-256 of what was copied to `partial`, which is not flushed yet; null when somebody wrote to the file all the same,
+ * without SQLite's locks: then `partial` is of no use.
  */
 export async function copyLocked(
   descriptor: number,
@@ -80,7 +77,6 @@ export async function copyLocked(
   const output = await open(partial, 'wx', 0o600)
   try {
     const sha256 = await pump(descriptor, output, Number(before.size), options)
-    await output.sync()
     const after = fstatSync(descriptor, { bigint: true })
     return after.size === before.size && after.mtimeNs === before.mtimeNs ? sha256 : null
   } finally {
@@ -101,7 +97,6 @@ async function pump(
     awaitedLater(readAt(descriptor, rooms[number % 2]!, 0, PART_BYTES, number * PART_BYTES))
   let reading = readPart(0)
   let writing: Promise<unknown> = Promise.resolve()
-  const flushing: Promise<void>[] = []
   try {
     for (let number = 0, done = 0; done < size; number += 1) {
       signal.throwIfAborted()
@@ -113,14 +108,13 @@ async function pump(
       writing = awaitedLater(writeAll(output, part, done))
       hash.update(part)
       done += part.length
-      if (done % FLUSH_BYTES === 0) flushing.push(awaitedLater(output.datasync()))
       onProgress(done, size)
     }
-    await Promise.all([writing, ...flushing])
+    await writing
     return hash.digest('hex')
   } finally {
     // The caller closes both files: nothing may be under way in them.
-    await Promise.allSettled([reading, writing, ...flushing])
+    await Promise.allSettled([reading, writing])
   }
 }
 

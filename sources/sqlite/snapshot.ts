@@ -3,9 +3,9 @@
  *
  * A transaction with one read is opened on the source before it is copied. It holds that point in time: the file itself
  * can then be copied (file-copy.ts), and a backup never restarts, however busy the writers are (without it, a backup
- * beside a busy writer never ends). The copy is written under a temporary name, flushed, renamed and flushed again: a
- * file under its final name is complete. Whether it can be read reliably is asked apart (`checkPrivateCopy`), because
- * that takes as long as a survey, which can run beside it.
+ * beside a busy writer never ends). The copy is written under a temporary name and renamed when it is complete. Whether it
+ * is on the disk and can be read reliably is asked apart (`checkPrivateCopy`), because that takes as long as a survey, which
+ * can run beside it. What a power cut leaves of a copy before that is told by its digest (`privateCopyLives`).
  */
 import { createHash, randomUUID } from 'node:crypto'
 import { once } from 'node:events'
@@ -53,7 +53,6 @@ export async function takePrivateCopy(
   try {
     const sha256 = await inTurn(() => copy(path, partial, options))
     await rename(partial, location)
-    await flush(directory)
     return {
       kind: 'private copy',
       name: `${name}-${sha256.slice(0, 16)}`,
@@ -69,15 +68,17 @@ export async function takePrivateCopy(
 }
 
 /**
- * Reads all of it by SQLite's own check. Throws SOURCE_CORRUPT where it cannot be read reliably; returns what could not
- * be checked: a table whose definition needs functions or collations that only its application has.
+ * Flushes it, and reads all of it by SQLite's own check. Throws SOURCE_CORRUPT where it cannot be read reliably, and what the
+ * disk says where it cannot keep it; returns what could not be checked: a table whose definition needs functions or
+ * collations that only its application has.
  */
 export async function checkPrivateCopy(
   { location }: Snapshot,
   path: string,
   signal: AbortSignal,
 ): Promise<readonly string[]> {
-  const { damage, unchecked } = await findDamage(location, path, signal)
+  const flushed = Promise.all([flush(location), flush(dirname(location))])
+  const [{ damage, unchecked }] = await Promise.all([findDamage(location, path, signal), flushed])
   if (damage.length === 0) return unchecked
   throw new SenseiError('SOURCE_CORRUPT', `${path} is damaged: ${damage[0]}`, {
     details: { path, findings: damage },
@@ -122,7 +123,7 @@ function inTurn<T>(work: () => Promise<T>): Promise<T> {
   return result
 }
 
-/** Returns the SHA-256 of the copy, which is then on the disk. */
+/** Returns the SHA-256 of the copy. */
 async function copy(path: string, partial: string, options: SnapshotOptions): Promise<string> {
   const expected = identityOf(path)
   const source = openReadOnly(path)
@@ -142,8 +143,7 @@ async function copy(path: string, partial: string, options: SnapshotOptions): Pr
     // In this order: see file-copy.ts.
     if (file !== null) closeSync(file.descriptor)
   }
-  const [sha256] = await Promise.all([digest(partial, options.signal), flush(partial)])
-  return sha256
+  return digest(partial, options.signal)
 }
 
 async function backUp(

@@ -178,7 +178,7 @@ test('a disk that takes no more ends the copy by an error that can be told, neve
     for (let turn = 0; turn < 20; turn += 1)
       await source.takeSnapshot(${JSON.stringify(folder.file('full'))}, calm).catch(() => { told += 1 })
     console.log(told)`
-  // Which of the read, the write and the flush fails first is chance, so it is tried often.
+  // Which of the read and the write fails first is chance, so it is tried often.
   const limited = `ulimit -f 2000; exec "$0" --input-type=module -e "$1"`
   const { stdout, stderr } = spawnSync('bash', ['-c', limited, process.execPath, script], {
     encoding: 'utf8',
