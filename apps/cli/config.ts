@@ -63,6 +63,9 @@ export const configSchema = z.strictObject({
     .boolean()
     .describe('true: `sensei keys rotate` means the key of secrets')
     .optional(),
+  organization: text
+    .describe('the one organization whose history `sensei audit verify` looks at')
+    .optional(),
   checkpoints: text.describe('the checkpoints that `sensei audit verify` compares with').optional(),
   yes: z
     .boolean()

@@ -283,6 +283,10 @@ function audit(root: Command, runs: Runs): void {
     .description(
       'is the audit history what it was? Rows against their chain, the chain against checkpoints',
     )
+    .option(
+      '--organization <name>',
+      'only of this one, by short name or id (else every organization)',
+    )
     .option('--checkpoints <file>', 'a copy of the checkpoints that was kept elsewhere')
     .option('--key <file>', 'the public key to trust (else the directory of trusted keys)')
     .action(

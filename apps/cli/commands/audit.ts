@@ -1,4 +1,7 @@
-/** `sensei audit verify`: is the audit history what it was? 0 intact; 3 it is not; 6 not everything could be compared. */
+/**
+ * `sensei audit verify`: are the audit histories of all organizations what they were? 0 intact; 3 one of them is not; 6 not
+ * everything could be compared.
+ */
 import { access } from 'node:fs/promises'
 import { auditTrail, checkpointFile } from '@sensei/apps/audit'
 import { readKeyFile } from '@sensei/apps/keys'
@@ -14,6 +17,8 @@ export interface AuditVerifyFlags {
   readonly checkpoints?: string
   /** Only this key counts then. Without it, those in the directory of trusted keys do. */
   readonly key?: string
+  /** Only this one, by its short name or its id. */
+  readonly organization?: string
   readonly output: 'text' | 'json'
 }
 
@@ -36,8 +41,9 @@ export async function verifyAudit(flags: AuditVerifyFlags, io: Io): Promise<Exit
   const plane = await openControlPlane(io.env)
   try {
     const trail = await auditTrail(plane, io.env)
-    const verified = await trail.verify(flags.checkpoints, keys)
-    const file = flags.checkpoints ?? checkpointFile(plane.privateFolder, io.env)
+    const { checkpoints: given, organization } = flags
+    const verified = await trail.verify({ file: given, keys, organization })
+    const file = given ?? checkpointFile(plane.privateFolder, io.env)
     const status = statusOf(verified)
     io.out(
       flags.output === 'json' ? asJson(status, verified, file) : asText(status, verified, file),
@@ -48,7 +54,8 @@ export async function verifyAudit(flags: AuditVerifyFlags, io: Io): Promise<Exit
   }
 }
 
-type Status = Verified['report']['status']
+type Organization = Verified['organizations'][number]
+type Status = Organization['report']['status']
 
 const BY_STATUS: Readonly<Record<Status, ExitCode>> = {
   intact: EXIT.done,
@@ -56,9 +63,11 @@ const BY_STATUS: Readonly<Record<Status, ExitCode>> = {
   incomplete: EXIT.inconclusive,
 }
 
-/** A file of checkpoints with lines that are none was changed, too. */
-function statusOf({ report, checkpoints }: Verified): Status {
-  return (checkpoints?.refused.length ?? 0) > 0 ? 'broken' : report.status
+/** The worst of all. A file of checkpoints with lines that are none was changed, too. */
+function statusOf({ organizations, checkpoints }: Verified): Status {
+  const found = new Set(organizations.map(({ report }) => report.status))
+  if ((checkpoints?.refused.length ?? 0) > 0 || found.has('broken')) return 'broken'
+  return found.has('incomplete') ? 'incomplete' : 'intact'
 }
 
 async function refuseMissing(file: string): Promise<void> {
@@ -69,24 +78,11 @@ async function refuseMissing(file: string): Promise<void> {
   }
 }
 
-function asJson(status: Status, { report, checkpoints }: Verified, file: string): string {
-  const { orgId, rows, chained, sealed, broken, reasons } = report
+function asJson(status: Status, { organizations, checkpoints }: Verified, file: string): string {
   return JSON.stringify({
     schema_version: 1,
     status,
-    organization_id: orgId,
-    rows: Number(rows),
-    chained: Number(chained),
-    sealed: Number(sealed),
-    broken:
-      broken === null
-        ? null
-        : {
-            kind: broken.kind,
-            position: broken.position === null ? null : Number(broken.position),
-            shown_at: broken.shownAt === null ? null : Number(broken.shownAt),
-          },
-    reasons,
+    organizations: organizations.map(organizationJson),
     checkpoints:
       checkpoints === null
         ? null
@@ -99,15 +95,31 @@ function asJson(status: Status, { report, checkpoints }: Verified, file: string)
   })
 }
 
-function asText(status: Status, { report, checkpoints }: Verified, file: string): string {
-  const { rows, chained, sealed, broken, reasons } = report
+function organizationJson({ slug, report }: Organization) {
+  const { status, orgId, rows, chained, sealed, broken, reasons } = report
+  return {
+    organization_id: orgId,
+    slug,
+    status,
+    rows: Number(rows),
+    chained: Number(chained),
+    sealed: Number(sealed),
+    broken:
+      broken === null
+        ? null
+        : {
+            kind: broken.kind,
+            position: broken.position === null ? null : Number(broken.position),
+            shown_at: broken.shownAt === null ? null : Number(broken.shownAt),
+          },
+    reasons,
+  }
+}
+
+function asText(status: Status, { organizations, checkpoints }: Verified, file: string): string {
   const shown = displayName(file)
   return [
-    `${status.toUpperCase().padEnd(14)}${grouped(String(rows))} audit rows, ${grouped(String(chained))} of them linked, ${grouped(String(sealed))} under a checkpoint`,
-    ...(broken === null
-      ? []
-      : [`First broken  ${place(broken)}: ${broken.kind}, ${WORDS[broken.kind]}`]),
-    ...reasons.map((reason) => `Not compared  ${displayName(reason)}`),
+    ...organizations.flatMap(organizationText),
     checkpoints === null
       ? `Checkpoints   none: there is no ${shown}`
       : `Checkpoints   ${grouped(checkpoints.checkpoints.length)} in ${shown}`,
@@ -117,13 +129,25 @@ function asText(status: Status, { report, checkpoints }: Verified, file: string)
     ...(checkpoints?.tornLine == null
       ? []
       : [`              line ${checkpoints.tornLine} was torn by a crash and does not count`]),
+    `Together      ${status}`,
     '',
     'What lies on this machine can be changed by whoever rules it. Keep a copy of the checkpoints on another',
     'one and give it with --checkpoints FILE.',
   ].join('\n')
 }
 
-function place({ position, shownAt }: NonNullable<Verified['report']['broken']>): string {
+function organizationText({ slug, report }: Organization): string[] {
+  const { orgId, status, rows, chained, sealed, broken, reasons } = report
+  return [
+    `${status.toUpperCase().padEnd(14)}${displayName(slug ?? orgId)}: ${grouped(String(rows))} audit rows, ${grouped(String(chained))} of them linked, ${grouped(String(sealed))} under a checkpoint`,
+    ...(broken === null
+      ? []
+      : [`First broken  ${place(broken)}: ${broken.kind}, ${WORDS[broken.kind]}`]),
+    ...reasons.map((reason) => `Not compared  ${displayName(reason)}`),
+  ]
+}
+
+function place({ position, shownAt }: NonNullable<Organization['report']['broken']>): string {
   if (position === null) return 'beside the numbered rows'
   if (shownAt === null || shownAt === position) return `position ${position}`
   return `position ${position}, shown by the checkpoint of position ${shownAt}`

@@ -1,8 +1,10 @@
 /** The audit trail of a control plane as the apps see it: settled at the end of a command, kept by a server, verified. */
 import type { TrustedKey } from '@sensei/core/certificate/ed25519'
+import { SenseiError } from '@sensei/core/errors'
 import type { BytesSigner } from '@sensei/core/ports/checkpoints'
 import type { ConnectionSettings } from '../connection.ts'
 import { Door } from '../door.ts'
+import { ServiceDoor } from '../services.ts'
 import { type CheckpointFile, FileCheckpoints, readCheckpointFile } from './checkpoints.ts'
 import {
   AuditKeeper,
@@ -11,6 +13,7 @@ import {
   type Settled,
   settleAudit,
 } from './keeper.ts'
+import { historyOwners } from './owners.ts'
 import { type AuditReport, verifyAudit } from './verify.ts'
 
 export interface TrailParts {
@@ -25,8 +28,24 @@ export interface TrailParts {
   readonly keys: () => Promise<readonly TrustedKey[]>
 }
 
-export interface Verified {
+export interface VerifyOptions {
+  /** A copy of the checkpoints that was kept elsewhere. */
+  readonly file?: string | undefined
+  /** Only checkpoints that one of these signed count. */
+  readonly keys?: readonly TrustedKey[] | undefined
+  /** One organization, by its short name or its id, instead of all. */
+  readonly organization?: string | undefined
+}
+
+export interface VerifiedOrganization {
+  /** The short name; null where the control plane has no such organization. */
+  readonly slug: string | null
   readonly report: AuditReport
+}
+
+export interface Verified {
+  /** The default one first, then by name. */
+  readonly organizations: readonly VerifiedOrganization[]
   /** Null when there is no file of checkpoints. */
   readonly checkpoints: CheckpointFile | null
 }
@@ -42,15 +61,24 @@ export class AuditTrail {
     return settleAudit(this.#parts.chainer, this.#sink(), withinMs)
   }
 
-  /** Compares rows, links and the checkpoints of `file`; only those that one of `keys` signed count. */
-  async verify(file = this.#parts.file, keys?: readonly TrustedKey[]): Promise<Verified> {
+  /** Compares rows, links and checkpoints of every organization that left a trace in the database or in the file. */
+  async verify(options: VerifyOptions = {}): Promise<Verified> {
+    const { file = this.#parts.file, keys = await this.#parts.keys(), organization } = options
     const { control, orgId } = this.#parts
-    const checkpoints = await readCheckpointFile(file, keys ?? (await this.#parts.keys()))
-    const seals = byOrganization(checkpoints?.checkpoints ?? []).get(orgId) ?? []
+    const checkpoints = await readCheckpointFile(file, keys)
+    const seals = byOrganization(checkpoints?.checkpoints ?? [])
+    const known = new Set([orgId, ...(await this.#owners())])
     const door = new Door(control, { connectionsMax: 1 })
     try {
-      const report = await door.read(orgId, (tx) => verifyAudit(tx.query.bind(tx), orgId, seals))
-      return { report, checkpoints }
+      const all = await named(door, new Set([...known, ...seals.keys()]))
+      const organizations: VerifiedOrganization[] = []
+      for (const { id, slug } of chosen(all, organization, orgId)) {
+        const own = seals.get(id) ?? []
+        const report = await door.read(id, (tx) => verifyAudit(tx.query.bind(tx), id, own))
+        const strange = slug === null && !known.has(id) && organization === undefined
+        organizations.push({ slug, report: strange ? ofStranger(report) : report })
+      }
+      return { organizations, checkpoints }
     } finally {
       await door.close()
     }
@@ -67,8 +95,57 @@ export class AuditTrail {
     })
   }
 
+  async #owners(): Promise<string[]> {
+    const door = new ServiceDoor(this.#parts.chainer, 'chainer', { connectionsMax: 1 })
+    try {
+      return await door.read((tx) => historyOwners(tx.query.bind(tx)))
+    } finally {
+      await door.close()
+    }
+  }
+
   #sink(): FileCheckpoints {
     const { file, signer, keys } = this.#parts
     return new FileCheckpoints(file, signer, keys)
   }
+}
+
+interface Named {
+  readonly id: string
+  readonly slug: string | null
+}
+
+async function named(door: Door, ids: ReadonlySet<string>): Promise<Named[]> {
+  const found: Named[] = []
+  for (const id of ids) {
+    const rows = await door.read(id, (tx) =>
+      tx.query<{ slug: string }>('select slug from organization where id = $1', [id]),
+    )
+    found.push({ id, slug: rows[0]?.slug ?? null })
+  }
+  return found
+}
+
+function chosen(all: readonly Named[], wanted: string | undefined, first: string): Named[] {
+  const found = all.filter(({ id, slug }) => wanted === undefined || [id, slug].includes(wanted))
+  if (found.length === 0) {
+    throw new SenseiError(
+      'NOT_FOUND',
+      `there is no audit history of an organization ${wanted}, and no checkpoint of one. There are ${all
+        .map(({ id, slug }) => slug ?? id)
+        .join(', ')}`,
+    )
+  }
+  const order = ({ id, slug }: Named): string => (id === first ? '' : (slug ?? `~${id}`))
+  return found.toSorted((one, other) => (order(one) < order(other) ? -1 : 1))
+}
+
+/**
+ * One file may hold the checkpoints of several control planes, so what is in none of the tables here may be somewhere
+ * else as well as erased: that is no pass, and no verdict either.
+ */
+function ofStranger({ orgId, rows, chained }: AuditReport): AuditReport {
+  const reason =
+    'the checkpoints know this organization and the control plane does not: it was erased, or it belongs to another control plane'
+  return { orgId, status: 'incomplete', rows, chained, sealed: 0n, broken: null, reasons: [reason] }
 }

@@ -3,12 +3,12 @@ import { copyFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { auditTrail, checkpointFile } from '@sensei/apps/audit'
 import { loadSigningKey } from '@sensei/apps/keys'
-import { openControl, openControlPlane } from '@sensei/apps/pillars'
+import { type ControlAddress, openControl, openControlPlane } from '@sensei/apps/pillars'
 import { runFolder } from '@sensei/contracts/run-folder'
 import { freshDatabase, server } from '@sensei/contracts/servers'
 import { publicKeyPem } from '@sensei/core/certificate/ed25519'
 import { Client } from 'pg'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type AuditVerifyFlags, verifyAudit } from '../../commands/audit.ts'
 import type { Io } from '../../io.ts'
 
@@ -29,13 +29,9 @@ const verifyJson = async (flags: Partial<AuditVerifyFlags> = {}) => {
   return { exit, found: JSON.parse(text) as Record<string, unknown> }
 }
 
-beforeAll(async () => {
-  const database = await freshDatabase(await server(18))
-  env = { DATABASE_URL: database.url, SENSEI_DATA_DIR: folder }
-  drop = database.drop
-  const plane = await openControlPlane(env)
-  file = checkpointFile(plane.privateFolder, env)
-  const control = await openControl(plane)
+/** Writes one audit row. */
+async function migrationOf(address: ControlAddress): Promise<void> {
+  const control = await openControl(address)
   await control.journal.create({
     id: randomUUID(),
     source: { engine: 'sqlite', url: 'sqlite:/a.db' },
@@ -44,6 +40,37 @@ beforeAll(async () => {
     actor: 'test',
   })
   await control.close()
+}
+
+async function sql(text: string, values?: unknown[]): Promise<void> {
+  const client = new Client({ connectionString: env['DATABASE_URL'] as string })
+  await client.connect()
+  try {
+    await client.query(text, values)
+  } finally {
+    await client.end()
+  }
+}
+
+/** As a superuser who knows how: triggers and foreign keys are off. */
+async function tamper(text: string, values?: unknown[]): Promise<void> {
+  const client = new Client({ connectionString: env['DATABASE_URL'] as string })
+  await client.connect()
+  try {
+    await client.query("set session_replication_role = 'replica'")
+    await client.query(text, values)
+  } finally {
+    await client.end()
+  }
+}
+
+beforeAll(async () => {
+  const database = await freshDatabase(await server(18))
+  env = { DATABASE_URL: database.url, SENSEI_DATA_DIR: folder }
+  drop = database.drop
+  const plane = await openControlPlane(env)
+  file = checkpointFile(plane.privateFolder, env)
+  await migrationOf(plane)
   await (await auditTrail(plane, env)).settle(10_000)
   await plane.close()
 })
@@ -55,9 +82,12 @@ afterAll(async () => {
 test('a history that nobody touched is intact', async () => {
   const { exit, found } = await verifyJson()
   expect(exit).toBe(0)
-  expect(found).toMatchObject({ status: 'intact', rows: 1, chained: 1, sealed: 1, broken: null })
+  expect(found).toMatchObject({
+    status: 'intact',
+    organizations: [{ slug: 'default', rows: 1, chained: 1, sealed: 1, broken: null }],
+  })
   const { text } = await verify({ output: 'text' })
-  expect(text).toMatch(/^INTACT +1 audit rows, 1 of them linked, 1 under a checkpoint/)
+  expect(text).toMatch(/^INTACT +default: 1 audit rows, 1 of them linked, 1 under a checkpoint/)
 })
 
 test('checkpoints by a key that is not given are no evidence, and a missing file is an error', async () => {
@@ -80,23 +110,104 @@ test('without checkpoints the history is no pass', async () => {
   writeFileSync(empty, '')
   const { exit, found } = await verifyJson({ checkpoints: empty })
   expect(exit).toBe(6)
-  expect(found).toMatchObject({ status: 'incomplete', sealed: 0 })
+  expect(found).toMatchObject({ status: 'incomplete', organizations: [{ sealed: 0 }] })
+})
+
+describe('with a second organization', () => {
+  const other = randomUUID()
+  const kept = join(folder, 'kept')
+
+  beforeAll(async () => {
+    await sql("insert into organization (id, slug, name) values ($1, 'acme', 'Acme')", [other])
+    const plane = await openControlPlane(env)
+    await migrationOf({ ...plane, orgId: other })
+    await (await auditTrail(plane, env)).settle(10_000)
+    await plane.close()
+    copyFileSync(file, kept)
+  })
+
+  test('every organization is verified and has a line of its own, the default one first', async () => {
+    const { exit, found } = await verifyJson()
+    expect(exit).toBe(0)
+    expect(found).toMatchObject({
+      status: 'intact',
+      organizations: [
+        { slug: 'default', status: 'intact', rows: 1, sealed: 1 },
+        { slug: 'acme', organization_id: other, status: 'intact', rows: 1, sealed: 1 },
+      ],
+    })
+    const { text } = await verify({ output: 'text' })
+    expect(text).toMatch(/^INTACT +default: .*\nINTACT +acme: /)
+  })
+
+  test('an edited row of the second is found, which the first one alone does not show', async () => {
+    await tamper("update audit_log set actor = 'nobody' where org_id = $1", [other])
+    const { exit, found } = await verifyJson({ checkpoints: kept })
+    expect(exit).toBe(3)
+    expect(found).toMatchObject({
+      status: 'broken',
+      organizations: [
+        { slug: 'default', status: 'intact' },
+        {
+          slug: 'acme',
+          status: 'broken',
+          broken: { kind: 'edited', position: 1, shown_at: 1 },
+        },
+      ],
+      checkpoints: { file: kept, read: 2 },
+    })
+    const { text } = await verify({ output: 'text' })
+    expect(text).toMatch(/^INTACT +default: .*\nBROKEN +acme: .*\nFirst broken +position 1: edited/)
+    expect((await verifyJson({ checkpoints: kept, organization: 'default' })).exit).toBe(0)
+  })
+
+  test('one organization is verified by its short name or its id; an unknown one is an error', async () => {
+    for (const organization of ['acme', other]) {
+      const { exit, found } = await verifyJson({ checkpoints: kept, organization })
+      expect(exit).toBe(3)
+      expect(found['organizations']).toMatchObject([{ slug: 'acme', status: 'broken' }])
+    }
+    const unknown = verify({ organization: 'nobody' })
+    await expect(unknown).rejects.toMatchObject({ code: 'NOT_FOUND' })
+    await expect(unknown).rejects.toThrow(/There are default, acme/)
+  })
+
+  test('what is in the checkpoints only is no pass: erased, or of another control plane', async () => {
+    await tamper(
+      ['audit_chain', 'audit_position', 'audit_head', 'audit_log', 'migration_event', 'migration']
+        .map((table) => `delete from ${table} where org_id = '${other}';`)
+        .join(' '),
+    )
+    expect((await verifyJson({ checkpoints: kept })).found).toMatchObject({
+      status: 'broken',
+      organizations: [{ slug: 'default' }, { slug: 'acme', broken: { kind: 'truncated' } }],
+    })
+    await tamper("delete from organization where slug = 'acme'")
+    const { exit, found } = await verifyJson({ checkpoints: kept })
+    expect(exit).toBe(6)
+    expect(found).toMatchObject({
+      status: 'incomplete',
+      organizations: [
+        { slug: 'default', status: 'intact' },
+        { slug: null, organization_id: other, status: 'incomplete', broken: null },
+      ],
+    })
+    const named = await verifyJson({ checkpoints: kept, organization: other })
+    expect(named.exit).toBe(3)
+    expect(named.found['organizations']).toMatchObject([{ broken: { kind: 'truncated' } }])
+  })
 })
 
 test('an edited row is named with its position, and ends with 3', async () => {
-  const kept = join(folder, 'kept')
+  const kept = join(folder, 'kept-first')
   copyFileSync(file, kept)
-  const client = new Client({ connectionString: env['DATABASE_URL'] as string })
-  await client.connect()
-  await client.query("set session_replication_role = 'replica'")
-  await client.query("update audit_log set actor = 'nobody'")
-  await client.end()
-  const { exit, found } = await verifyJson({ checkpoints: kept })
+  await tamper("update audit_log set actor = 'nobody'")
+  const { exit, found } = await verifyJson({ checkpoints: kept, organization: 'default' })
   expect(exit).toBe(3)
   expect(found).toMatchObject({
     status: 'broken',
-    broken: { kind: 'edited', position: 1, shown_at: 1 },
-    checkpoints: { file: kept, read: 1 },
+    organizations: [{ status: 'broken', broken: { kind: 'edited', position: 1, shown_at: 1 } }],
+    checkpoints: { file: kept, read: 2 },
   })
   expect((await verify({ output: 'text' })).text).toContain('position 1: edited')
 })

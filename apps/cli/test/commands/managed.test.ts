@@ -35,7 +35,10 @@ test.each([18, 15] as const)(
       expect(await rotateKeys({ encryption: true, output: 'json' }, io)).toBe(0)
       expect(said).toEqual([])
       expect(await verifyAudit({ output: 'json' }, io)).toBe(0)
-      expect(JSON.parse(out[1] ?? '')).toMatchObject({ status: 'intact', rows: 1, sealed: 1 })
+      expect(JSON.parse(out[1] ?? '')).toMatchObject({
+        status: 'intact',
+        organizations: [{ rows: 1, sealed: 1 }],
+      })
     } finally {
       await own.remove()
       rmSync(folder, { recursive: true, force: true })
