@@ -2,7 +2,7 @@
  * The keys of this machine, in the folder `keys` of its private folder, which only its owner can enter:
  *
  *   signing.pem            the private key (mode 0600), made on first use
- *   trusted/<keyid>.pem    its public half, there from the start
+ *   trusted/<keyid>.pem    its public half, there from the start, and those of the keys that it replaced
  *   trusted/<any name>.pem public keys of others that this machine trusts
  *
  * SENSEI_SIGNING_KEY (PEM) or SENSEI_SIGNING_KEY_FILE (a path) gives the signing key instead; its
@@ -16,6 +16,7 @@ import type { SigningKey, TrustedKey } from '@sensei/core/certificate/ed25519'
 import { signCertificate } from '@sensei/core/certificate/sign'
 import { SenseiError } from '@sensei/core/errors'
 import type { Signer } from '@sensei/engine/cast'
+import { syncFolder } from './pillars.ts'
 
 type Environment = Readonly<Record<string, string | undefined>>
 
@@ -25,6 +26,38 @@ export async function loadSigningKey(privateFolder: string, env: Environment): P
   const key = (await givenKey(env)) ?? (await ownKey(folders.keys))
   await placeTrusted(folders.trusted, key)
   return key
+}
+
+export interface SigningRotation {
+  readonly keyId: string
+  /** Null when there was no key yet. */
+  readonly previous: string | null
+}
+
+/**
+ * A new key signs from now on, whoever asks. What the one before signed still verifies, because its public half stays
+ * trusted; its private half is gone. Of several rotations at once each replaces the one before it.
+ */
+export async function rotateSigningKey(
+  privateFolder: string,
+  env: Environment,
+): Promise<SigningRotation> {
+  const [given] = ['SENSEI_SIGNING_KEY', 'SENSEI_SIGNING_KEY_FILE'].filter((name) => env[name])
+  if (given !== undefined) {
+    throw new SenseiError(
+      'CONFIG_INVALID',
+      `${given} gives the key that signs, so Sensei cannot replace it: put another key there. The public half of the old one stays trusted here`,
+    )
+  }
+  const folders = await makeFolders(privateFolder)
+  const file = path.join(folders.keys, 'signing.pem')
+  if ((await ifThere(stat(file))) === undefined)
+    return { keyId: (await loadSigningKey(privateFolder, env)).keyid, previous: null }
+  const previous = await ownKey(folders.keys)
+  await placeTrusted(folders.trusted, previous)
+  await rename(await writeDraft(file, newPrivatePem()), file)
+  await syncFolder(folders.keys)
+  return { keyId: (await loadSigningKey(privateFolder, env)).keyid, previous: previous.keyid }
 }
 
 /** Every key that this machine trusts; none where nothing was ever signed or trusted. Creates nothing. */
@@ -100,13 +133,9 @@ async function ownKey(folder: string): Promise<SigningKey> {
 
 /** Complete or not there at all, after any crash; of several makers at once, one wins for all. */
 async function makeKey(file: string): Promise<string> {
-  const { privateKey } = generateKeyPairSync('ed25519')
-  const draft = await writeDraft(
-    file,
-    privateKey.export({ format: 'pem', type: 'pkcs8' }).toString(),
-  )
+  const draft = await writeDraft(file, newPrivatePem())
   try {
-    // Unlike rename, link never replaces: a key that has signed something is never lost.
+    // Unlike rename, link never replaces: a key that has signed something is replaced by a rotation only.
     await link(draft, file)
   } catch (error) {
     if (!hasCode(error, 'EEXIST')) throw cannotWrite(file, error)
@@ -115,6 +144,11 @@ async function makeKey(file: string): Promise<string> {
   }
   await syncFolder(path.dirname(file))
   return readFile(file, 'utf8')
+}
+
+function newPrivatePem(): string {
+  const { privateKey } = generateKeyPairSync('ed25519')
+  return privateKey.export({ format: 'pem', type: 'pkcs8' }).toString()
 }
 
 async function placeTrusted(folder: string, key: TrustedKey): Promise<void> {
@@ -139,17 +173,6 @@ async function writeDraft(file: string, text: string): Promise<string> {
     throw cannotWrite(file, error)
   }
   return draft
-}
-
-/** A key is durable only when its name in the folder is. Windows has no such call and needs none. */
-async function syncFolder(folder: string): Promise<void> {
-  if (process.platform === 'win32') return
-  const handle = await open(folder, 'r')
-  try {
-    await handle.sync()
-  } finally {
-    await handle.close()
-  }
 }
 
 async function refuseSharedFile(file: string): Promise<void> {

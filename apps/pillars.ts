@@ -8,6 +8,7 @@ import type { Target } from '@sensei/core/ports/target'
 import type { Tasks } from '@sensei/core/ports/tasks'
 import { type DataFolder, openDataFolder, secretIn } from '@sensei/embedded/data-folder'
 import type { AuditTrail, TrailParts } from '@sensei/postgres/audit/trail'
+import type { AuditDetail } from '@sensei/postgres/commands'
 import type { ConnectionSettings } from '@sensei/postgres/connection'
 import type { KeyOrigin } from '@sensei/postgres/key-ring'
 import type { Rotation } from '@sensei/postgres/rewrap'
@@ -15,6 +16,7 @@ import type { Platform, PlatformOptions } from '@sensei/postgres/platform'
 import type { Finding } from '@sensei/postgres/doctor'
 import type { ExternalUrls } from '@sensei/postgres/external'
 
+export { syncFolder } from '@sensei/postgres/sync-folder'
 export type { AuditTrail } from '@sensei/postgres/audit/trail'
 export type { KeyOrigin } from '@sensei/postgres/key-ring'
 export type { ApiKey } from '@sensei/postgres/api-keys'
@@ -196,31 +198,48 @@ export async function rotateEncryption(
   origin: KeyOrigin,
   actor: string,
 ): Promise<Rotation> {
-  const [{ KeyRing }, { rewrapAll, rotatingAlone }, { Door }, { command }] = await Promise.all([
+  const [{ KeyRing }, { rewrapAll, rotatingAlone }] = await Promise.all([
     import('@sensei/postgres/key-ring'),
     import('@sensei/postgres/rewrap'),
-    import('@sensei/postgres/door'),
-    import('@sensei/postgres/commands'),
   ])
   const ring = new KeyRing(origin)
   const keeper = serviceSettings(plane, 'keeper')
+  return rotatingAlone(keeper, async () => {
+    if (ring.writable) await ring.add()
+    const rotation = await rewrapAll(keeper, ring)
+    if (ring.writable) await ring.keepOnly(rotation.kept)
+    const { keyId, rewrapped, retired } = rotation
+    const detail = { key_id: keyId, rewrapped, retired: [...retired] }
+    await recordDeed(plane, { action: 'keys.rotated', actor, detail })
+    return rotation
+  })
+}
+
+/** The audit row of something that was done outside of the database. */
+export async function recordDeed(plane: ControlAddress, deed: Deed): Promise<void> {
+  const [{ Door }, { command }] = await Promise.all([
+    import('@sensei/postgres/door'),
+    import('@sensei/postgres/commands'),
+  ])
+  const { action, actor, detail } = deed
   const door = new Door(plane.control, { connectionsMax: 1 })
   try {
-    return await rotatingAlone(keeper, async () => {
-      if (ring.writable) await ring.add()
-      const rotation = await rewrapAll(keeper, ring)
-      if (ring.writable) await ring.keepOnly(rotation.kept)
-      const { keyId, rewrapped, retired } = rotation
-      return command(
-        door,
-        { orgId: plane.orgId, actor, action: 'keys.rotated' },
-        async () => ({ key_id: keyId, rewrapped, retired: [...retired] }),
-        async () => rotation,
-      )
-    })
+    await command(
+      door,
+      { orgId: plane.orgId, actor, action },
+      async () => detail,
+      async () => undefined,
+    )
   } finally {
     await door.close()
   }
+}
+
+export interface Deed {
+  readonly action: string
+  readonly actor: string
+  /** Never a secret. */
+  readonly detail: AuditDetail
 }
 
 /** Where keys, private copies and the embedded server live; known without starting anything. */

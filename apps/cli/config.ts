@@ -63,6 +63,11 @@ export const configSchema = z.strictObject({
     .boolean()
     .describe('true: `sensei keys rotate` means the key of secrets')
     .optional(),
+  signing: z
+    .boolean()
+    .describe('true: `sensei keys rotate` means the key of certificates and checkpoints')
+    .optional(),
+  'key-id': text.describe('the key that `sensei keys export` prints').optional(),
   organization: text
     .describe('the one organization whose history `sensei audit verify` looks at')
     .optional(),

@@ -5,7 +5,7 @@ import type { AuditVerifyFlags } from './commands/audit.ts'
 import type { ApiKeyFlags } from './commands/api-keys.ts'
 import type { DemoFlags } from './commands/demo.ts'
 import type { DoctorFlags } from './commands/doctor.ts'
-import type { KeysRotateFlags } from './commands/keys.ts'
+import type { KeysExportFlags, KeysRotateFlags } from './commands/keys.ts'
 import type { ReplayFlags, TailFlags } from './commands/events.ts'
 import type { MigrateFlags } from './commands/migrate.ts'
 import type { ListFlags, OneFlags, RetryFlags } from './commands/migrations.ts'
@@ -170,16 +170,18 @@ function keys(root: Command, runs: Runs): void {
   all
     .command('export')
     .description('print the public key')
+    .option('--key-id <id>', 'of another trusted key, such as one that was rotated away')
     .action(
-      runs(async (flags: { output: Output }, io) => {
+      runs(async (flags: Omit<KeysExportFlags, 'dataDir'>, io) => {
         const { exportKeys } = await import('./commands/keys.ts')
-        return exportKeys({ dataDir: keyHome(io), output: flags.output }, io)
+        return exportKeys({ ...flags, dataDir: keyHome(io) }, io)
       }),
     )
   all
     .command('rotate')
-    .description('bring the stored secrets under a new key, while others work')
+    .description('a new key takes the place of the present one, while others work')
     .option('--encryption', 'the key that encrypts stored secrets')
+    .option('--signing', 'the key that signs certificates and checkpoints')
     .action(
       runs(async (flags: KeysRotateFlags, io) =>
         (await import('./commands/keys.ts')).rotateKeys(flags, io),
@@ -297,7 +299,7 @@ function audit(root: Command, runs: Runs): void {
   searched(all.command('search'))
     .description('who did what: all entries, or those with these words')
     .option('--actor <name>', 'only of this one')
-    .option('--action <name>', 'only this, such as key.created')
+    .option('--action <name>', 'only this, such as api_key.created')
     .action(
       runs(async (flags: SearchFlags, io, words = '') =>
         (await import('./commands/search.ts')).searchAudit(words, flags, io),

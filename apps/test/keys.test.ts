@@ -16,7 +16,13 @@ import { promisify } from 'node:util'
 import { verifyCertificate } from '@sensei/core/certificate/verify'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { sampleStatement } from '@sensei/core/test/certificate/sample'
-import { loadSigningKey, loadTrustedKeys, machineSigner, readKeyFile } from '../keys.ts'
+import {
+  loadSigningKey,
+  loadTrustedKeys,
+  machineSigner,
+  readKeyFile,
+  rotateSigningKey,
+} from '../keys.ts'
 
 let dataDir: string
 const modeOf = (...parts: string[]): number => statSync(path.join(dataDir, ...parts)).mode & 0o777
@@ -121,6 +127,68 @@ describe('the signing key', () => {
     expect(readFileSync(path.join(dataDir, 'keys/trusted', `${key.keyid}.pem`), 'utf8')).toBe(
       derived,
     )
+  })
+})
+
+describe('a rotation of the signing key', () => {
+  const sign = () => machineSigner(dataDir, {}).sign(sampleStatement())
+  const statusOf = async (envelope: string) =>
+    verifyCertificate(Buffer.from(envelope), await loadTrustedKeys(dataDir)).status
+
+  test('makes another key current; what the old one signed verifies, as long as it is trusted', async () => {
+    const before = await sign()
+    const rotation = await rotateSigningKey(dataDir, {})
+    const after = await sign()
+    expect(rotation).toEqual({ keyId: after.keyId, previous: before.keyId })
+    expect(after.keyId).not.toBe(before.keyId)
+    expect(await statusOf(before.envelope)).toBe('verified')
+    expect(await statusOf(after.envelope)).toBe('verified')
+    rmSync(path.join(dataDir, 'keys/trusted', `${before.keyId}.pem`))
+    expect(await statusOf(before.envelope)).not.toBe('verified')
+    expect(await statusOf(after.envelope)).toBe('verified')
+  })
+
+  test('leaves no private key of before, and no draft', async () => {
+    await loadSigningKey(dataDir, {})
+    const before = readFileSync(path.join(dataDir, 'keys/signing.pem'), 'utf8')
+    await rotateSigningKey(dataDir, {})
+    expect(readdirSync(path.join(dataDir, 'keys')).sort()).toEqual(['signing.pem', 'trusted'])
+    expect(readFileSync(path.join(dataDir, 'keys/signing.pem'), 'utf8')).not.toBe(before)
+    expect(modeOf('keys', 'signing.pem')).toBe(0o600)
+    expect(readdirSync(path.join(dataDir, 'keys/trusted'))).toHaveLength(2)
+  })
+
+  test('keeps the old public key even where its file had been lost', async () => {
+    const before = await sign()
+    rmSync(path.join(dataDir, 'keys/trusted'), { recursive: true })
+    await rotateSigningKey(dataDir, {})
+    expect(await statusOf(before.envelope)).toBe('verified')
+  })
+
+  test('makes the first key where there is none', async () => {
+    const { keyId, previous } = await rotateSigningKey(dataDir, {})
+    expect(previous).toBeNull()
+    expect((await sign()).keyId).toBe(keyId)
+  })
+
+  test('is refused where the key is given, and where others could have signed with it', async () => {
+    for (const name of ['SENSEI_SIGNING_KEY', 'SENSEI_SIGNING_KEY_FILE']) {
+      const refused = rotateSigningKey(dataDir, { [name]: 'x' })
+      await expect(refused).rejects.toMatchObject({ code: 'CONFIG_INVALID' })
+    }
+    await loadSigningKey(dataDir, {})
+    chmodSync(path.join(dataDir, 'keys/signing.pem'), 0o640)
+    await expect(rotateSigningKey(dataDir, {})).rejects.toMatchObject({ code: 'KEY_INVALID' })
+  })
+
+  test('disturbs nobody who signs meanwhile: everything verifies afterwards', async () => {
+    const work = Array.from({ length: 60 }, async (_, index) =>
+      index % 6 === 5 ? rotateSigningKey(dataDir, {}).then(() => null) : sign(),
+    )
+    const signed = (await Promise.all(work)).flatMap((one) => one ?? [])
+    expect(signed).toHaveLength(50)
+    for (const { envelope } of signed) expect(await statusOf(envelope)).toBe('verified')
+    expect(await statusOf((await sign()).envelope)).toBe('verified')
   })
 })
 
