@@ -12,15 +12,18 @@ export interface TargetMutator {
   sample(table: TableMapping, rowsMax: number): Promise<number>
   /** Every operator that fits the table, by every column that it fits. */
   mutations(table: TableMapping): Promise<readonly Mutation[]>
-  /** Picks the rows that the next mutation may change, by `choice` (0 to 1): the same ones each time. */
-  pick(choice: number): void
+  /** Picks the rows that this mutation may change, by `choice` (0 to 1): the same ones each time. */
+  pick(mutation: Mutation, choice: number): void
   /**
-   * Applies one to the picked rows. Null where nothing can be changed so; else whether PostgreSQL calls the sample
+   * Applies the one that was picked for. Null where nothing can be changed so; else whether PostgreSQL calls the sample
    * different from before. Undone by the next `restore`.
    */
   apply(table: TableMapping, mutation: Mutation): Promise<boolean | null>
   restore(): Promise<void>
-  /** The picked rows, or what the mutation has made of them. All others are as they were sampled. */
+  /**
+   * The rows as they are now, wherever a mutation has put them: the picked ones, or for a mutation of a whole row all of the
+   * sample, so that the walk itself has to miss or to find a row. All others are as they were sampled.
+   */
   scan(table: TableMapping): AsyncIterable<CanonicalBatch>
   close(): Promise<void>
 }

@@ -50,7 +50,8 @@ export async function mutationScore(
     let left = 0
     for (const [place, table] of tables.entries()) {
       signal.throwIfAborted()
-      const limit = mutantsDue(total(operators).mutants, place, tables.length)
+      const made = total(operators).mutants
+      const limit = mutantsDue(made, place, tables.length)
       if (limit === 0) {
         left += 1
         continue
@@ -58,7 +59,7 @@ export async function mutationScore(
       const late = performance.now() > deadline
       const reason = late
         ? TOO_LATE
-        : await mutateTable(mutator, { table, operators, deadline, limit })
+        : await mutateTable(mutator, { table, turn: made, operators, deadline, limit })
       if (reason !== null) passedOver.push({ what: `self-test on ${table.target}`, reason })
     }
     // Named one by one, thousands of them would only hide the rest of the list.
@@ -92,6 +93,8 @@ function mutantsDue(made: number, place: number, tables: number): number {
 
 interface TableRun {
   readonly table: TableMapping
+  /** Mutants made of other tables: each table begins with another operator and another row. */
+  readonly turn: number
   readonly operators: Map<string, Tally>
   readonly deadline: number
   readonly limit: number
@@ -100,7 +103,7 @@ interface TableRun {
 /** Null, or why the table was passed over. An empty one has nothing to change: that is no gap. */
 async function mutateTable(
   mutator: TargetMutator,
-  { table, operators, deadline, limit }: TableRun,
+  { table, turn, operators, deadline, limit }: TableRun,
 ): Promise<string | null> {
   let sampled: number
   try {
@@ -112,10 +115,11 @@ async function mutateTable(
   if (sampled === 0) return null
   const bits = bucketBits(sampled)
   let made = 0
-  for (const [place, mutation] of spread(await mutator.mutations(table), limit).entries()) {
+  const mutations = spread(await mutator.mutations(table), limit, turn)
+  for (const [place, mutation] of mutations.entries()) {
     if (performance.now() > deadline) return made === 0 ? TOO_LATE : null
-    mutator.pick(fraction(place))
-    // Rows that nobody touches add the same to a bucket before and after: only the others are condensed.
+    mutator.pick(mutation, fraction(turn + place))
+    // Rows that nobody touches add the same to a bucket before and after: they need no second look.
     const before = await condense(mutator, table, bits)
     const different = await mutator.apply(table, mutation)
     if (different === true) {
@@ -142,13 +146,14 @@ async function condense(
   return sums.finish()
 }
 
-/** At most `limit` of them, from all over the list. */
-function spread<T>(all: readonly T[], limit: number): T[] {
-  if (all.length <= limit) return [...all]
-  return Array.from(
-    { length: limit },
-    (_, place) => all[Math.floor((place * all.length) / limit)] as T,
+/** All of them, the first `limit` from all over the list; the rest is for those of them that fit no value. */
+function spread<T>(all: readonly T[], limit: number, turn: number): T[] {
+  const turned = all.map((_, place) => all[(place + turn) % all.length] as T)
+  if (all.length <= limit) return turned
+  const first = new Set(
+    Array.from({ length: limit }, (_, place) => turned[Math.floor((place * all.length) / limit)]),
   )
+  return [...turned.filter((one) => first.has(one)), ...turned.filter((one) => !first.has(one))]
 }
 
 /** Rows from all over the sample, the same ones each time: multiples of the golden ratio. */

@@ -15,6 +15,8 @@ import { catalogued, scanTable } from './scan.ts'
 /** Rows of a sample are not large: a mutant is scanned as a whole. */
 const SAMPLE_BYTES_MAX = 4 * 1024 * 1024
 
+const WHOLE_ROW: readonly string[] = ['drop', 'double']
+
 export async function openMutator(
   settings: ConnectionSettings,
   schema: string,
@@ -41,6 +43,8 @@ class PostgresMutator implements TargetMutator {
   /** Where the rows of the sample are; a rollback leaves them there. */
   #places: readonly string[] = []
   #picked: readonly string[] = []
+  /** Where a scan looks: a place is only ever added, so that no row is missed for want of a look. Null: everywhere. */
+  #walked: readonly string[] | null = []
 
   constructor(client: Client, schema: string, scratch: string) {
     this.#client = client
@@ -76,7 +80,7 @@ class PostgresMutator implements TargetMutator {
   }
 
   async mutations(table: TableMapping): Promise<readonly Mutation[]> {
-    const whole = ['drop', 'double'].map((operator) => ({ operator, column: null }))
+    const whole = WHOLE_ROW.map((operator) => ({ operator, column: null }))
     const single = comparedColumns(table).flatMap(({ target }) => {
       const names = Object.keys(OPERATORS[catalogued(this.#table(), target).tag])
       return ['null', 'swap', ...names].map((operator) => ({ operator, column: target }))
@@ -84,36 +88,28 @@ class PostgresMutator implements TargetMutator {
     return [...whole, ...single]
   }
 
-  pick(choice: number): void {
+  pick(mutation: Mutation, choice: number): void {
     const first = Math.floor(choice * this.#places.length)
     this.#picked = this.#places.slice(first, first + 2)
+    this.#walked = WHOLE_ROW.includes(mutation.operator) ? null : this.#picked
   }
 
   async apply(table: TableMapping, mutation: Mutation): Promise<boolean | null> {
     const name = this.#name(table)
     const [first, second] = this.#picked
     if (first === undefined) return null
-    const others = this.#picked.slice(1)
     const at = placed(first)
     try {
       switch (mutation.operator) {
         case 'drop':
-          this.#picked = others
-          return (
-            (await this.#placesOf(`delete from ${name} where ${at} returning ctid`)).length === 1
-          )
-        case 'double': {
-          const doubled = await this.#placesOf(
-            `insert into ${name} select * from ${name} where ${at} returning ctid`,
-          )
-          this.#picked = [...this.#picked, ...doubled]
-          return doubled.length === 1
-        }
+          return await this.#touches(`delete from ${name} where ${at}`)
+        case 'double':
+          return await this.#touches(`insert into ${name} select * from ${name} where ${at}`)
         case 'swap':
           return second === undefined ? null : await this.#swap(name, mutation, [first, second])
         default: {
           const changed = await this.#change(name, mutation, at)
-          if (changed !== null) this.#picked = [changed.place, ...others]
+          if (changed !== null) this.#walkAlso([changed.place])
           return changed?.different ?? null
         }
       }
@@ -133,7 +129,7 @@ class PostgresMutator implements TargetMutator {
       schema: this.#scratch,
       catalogue: this.#table(),
       table,
-      range: { places: this.#picked },
+      range: this.#walked === null ? null : { places: this.#walked },
     })
   }
 
@@ -192,11 +188,21 @@ class PostgresMutator implements TargetMutator {
       `select (${differs([column])}) and (${differs(columns.filter((each) => each !== column))}) as different from ${pair}`,
     )
     if (rows[0]?.different !== true) return null
-    this.#picked = await this.#placesOf(
+    const swapped = await this.#placesOf(
       `update ${name} x set ${cell} = y.v from (select l.ctid as at, r.${cell} as v from ${pair} union all select r.ctid, l.${cell} from ${pair}) y
        where x.ctid = y.at returning x.ctid`,
     )
+    this.#walkAlso(swapped)
     return true
+  }
+
+  #walkAlso(places: readonly string[]): void {
+    if (this.#walked !== null) this.#walked = [...this.#walked, ...places]
+  }
+
+  /** Whether the statement is done to one row. */
+  async #touches(sql: string): Promise<boolean> {
+    return (await this.#client.query(sql)).rowCount === 1
   }
 
   /** Of a statement whose one column is a ctid. */

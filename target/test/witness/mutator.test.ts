@@ -2,7 +2,7 @@
 import { freshDatabase, servers } from '@sensei/contracts/servers'
 import { cellsEnd } from '@sensei/core/canonical/cells'
 import type { TableMapping } from '@sensei/core/plan'
-import type { TargetMutator } from '@sensei/core/ports/mutator'
+import type { Mutation, TargetMutator } from '@sensei/core/ports/mutator'
 import { Client } from 'pg'
 import { expect, test } from 'vitest'
 import { parseTargetUrl } from '../../settings.ts'
@@ -58,7 +58,9 @@ async function open(rows: number): Promise<{ mutator: TargetMutator; close(): Pr
   }
 }
 
-async function picked(mutator: TargetMutator): Promise<string[]> {
+const ANY: Mutation = { operator: 'null', column: 't' }
+
+async function walked(mutator: TargetMutator): Promise<string[]> {
   const rows: string[] = []
   for await (const { bytes } of mutator.scan(table)) {
     for (let at = 0; at < bytes.length; ) {
@@ -70,27 +72,26 @@ async function picked(mutator: TargetMutator): Promise<string[]> {
   return rows.sort()
 }
 
-test('every mutation is seen in the rows that were picked, and is undone', async () => {
+test('every mutation is seen by the walk, and is undone', async () => {
   const { mutator, close } = await open(2)
   // Two rows: what is picked by 0 is the whole sample.
   expect(await mutator.sample(table, 1_000)).toBe(2)
-  mutator.pick(0)
-  const before = await picked(mutator)
+  mutator.pick(ANY, 0)
+  const before = await walked(mutator)
   expect(before).toHaveLength(2)
   let made = 0
   for (const mutation of await mutator.mutations(table)) {
-    mutator.pick(0)
+    mutator.pick(mutation, 0)
     const different = await mutator.apply(table, mutation)
     if (different !== null) {
-      const after = await picked(mutator)
+      const after = await walked(mutator)
       const rows = mutation.operator === 'drop' ? 1 : mutation.operator === 'double' ? 3 : 2
       expect(after, mutation.operator).toHaveLength(rows)
       expect(after.join() !== before.join(), `${mutation.operator} ${mutation.column}`).toBe(true)
       made += 1
     }
     await mutator.restore()
-    mutator.pick(0)
-    expect(await picked(mutator)).toEqual(before)
+    expect(await walked(mutator)).toEqual(before)
   }
   expect(made).toBeGreaterThan(30)
   await close()
@@ -102,25 +103,57 @@ test('a mutation changes no row but those that were picked', async () => {
   const rowsNow = async (): Promise<Set<string>> => {
     const rows = new Set<string>()
     for (const choice of [0, 0.5, 0.75]) {
-      mutator.pick(choice)
-      for (const row of await picked(mutator)) rows.add(row)
+      mutator.pick(ANY, choice)
+      for (const row of await walked(mutator)) rows.add(row)
     }
     return rows
   }
   const sample = await rowsNow()
   expect(sample.size).toBe(4)
   for (const [place, mutation] of (await mutator.mutations(table)).entries()) {
-    mutator.pick((place * 0.618) % 1)
-    const before = await picked(mutator)
+    mutator.pick(mutation, (place * 0.618) % 1)
+    const before = await walked(mutator)
     // After a refusal the transaction waits for its rollback.
     if ((await mutator.apply(table, mutation)) === true) {
-      expect(await picked(mutator), mutation.operator).not.toEqual(before)
+      expect(await walked(mutator), mutation.operator).not.toEqual(before)
       const now = await rowsNow()
       const lost = [...sample].filter((row) => !before.includes(row) && !now.has(row))
       expect(lost, mutation.operator).toEqual([])
     }
     await mutator.restore()
     expect(await rowsNow()).toEqual(sample)
+  }
+  await close()
+})
+
+test('a mutation that is undone before the walk is seen by none: no list of places gives it away', async () => {
+  const { mutator, close } = await open(4)
+  await mutator.sample(table, 1_000)
+  let made = 0
+  for (const mutation of await mutator.mutations(table)) {
+    mutator.pick(mutation, 0)
+    const before = await walked(mutator)
+    if ((await mutator.apply(table, mutation)) === true) made += 1
+    await mutator.restore()
+    expect(await walked(mutator), `${mutation.operator} ${mutation.column}`).toEqual(before)
+  }
+  expect(made).toBeGreaterThan(30)
+  await close()
+})
+
+test('a row that is gone or doubled is looked for in all of the sample', async () => {
+  const { mutator, close } = await open(4)
+  await mutator.sample(table, 1_000)
+  for (const [operator, rows] of [
+    ['drop', 3],
+    ['double', 5],
+  ] as const) {
+    const mutation = { operator, column: null }
+    mutator.pick(mutation, 0.5)
+    expect(await walked(mutator)).toHaveLength(4)
+    expect(await mutator.apply(table, mutation)).toBe(true)
+    expect(await walked(mutator)).toHaveLength(rows)
+    await mutator.restore()
   }
   await close()
 })
