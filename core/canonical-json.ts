@@ -5,46 +5,87 @@
  * the order of the keys (by UTF-16 code units) and the refusal of everything JSON cannot carry
  * exactly: undefined, NaN, infinities, BigInt, lone surrogates, objects with a class.
  */
+import { createHash } from 'node:crypto'
 import { SenseiError } from './errors.ts'
 
 export function canonicalJson(value: unknown): string {
-  return write(value, '$')
+  let json = ''
+  write(value, (text) => (json += text))
+  return json
 }
 
-function write(value: unknown, path: string): string {
+/** Texts shorter than this are hashed together. */
+const HASHED_AT_ONCE = 16_384
+
+/** SHA-256, in hex, of the canonical JSON, of which there is never more than a piece: a plan may have 10,000 tables. */
+export function canonicalHash(value: unknown): string {
+  const hash = createHash('sha256')
+  let piece = ''
+  write(value, (text) => {
+    piece += text
+    if (piece.length < HASHED_AT_ONCE) return
+    hash.update(piece)
+    piece = ''
+  })
+  return hash.update(piece).digest('hex')
+}
+
+type Take = (text: string) => void
+
+function write(value: unknown, take: Take): void {
+  writeAt(value, [], take)
+}
+
+/** `path` is where the value stands: it is only read where JSON cannot carry it. */
+function writeAt(value: unknown, path: (string | number)[], take: Take): void {
   switch (typeof value) {
     case 'string':
-      return writeString(value, path)
+      return take(text(value, path))
     case 'number':
       if (!Number.isFinite(value)) throw notJson(path, `the number ${value}`)
-      return JSON.stringify(value)
+      return take(JSON.stringify(value))
     case 'boolean':
-      return value ? 'true' : 'false'
+      return take(value ? 'true' : 'false')
     case 'object':
-      return value === null ? 'null' : writeComposite(value, path)
+      return value === null ? take('null') : writeComposite(value, path, take)
     default:
       throw notJson(path, `a value of type ${typeof value}`)
   }
 }
 
-function writeString(value: string, path: string): string {
+function text(value: string, path: readonly (string | number)[]): string {
   if (!value.isWellFormed()) throw notJson(path, 'text with half a surrogate pair')
   return JSON.stringify(value)
 }
 
-function writeComposite(value: object, path: string): string {
-  if (Array.isArray(value)) {
-    return `[${Array.from(value, (item, index) => write(item, `${path}[${index}]`)).join(',')}]`
-  }
+function writeComposite(value: object, path: (string | number)[], take: Take): void {
+  if (Array.isArray(value)) return writeArray(value, path, take)
   const prototype: unknown = Object.getPrototypeOf(value)
   if (prototype !== Object.prototype && prototype !== null)
     throw notJson(path, 'an object with a class')
-  const members = Object.entries(value)
-    .sort(([left], [right]) => (left < right ? -1 : 1))
-    .map(([key, item]) => `${writeString(key, path)}:${write(item, `${path}.${key}`)}`)
-  return `{${members.join(',')}}`
+  let separator = '{'
+  for (const key of Object.keys(value).sort()) {
+    take(`${separator}${text(key, path)}:`)
+    path.push(key)
+    writeAt((value as Record<string, unknown>)[key], path, take)
+    path.pop()
+    separator = ','
+  }
+  take(separator === '{' ? '{}' : '}')
 }
 
-function notJson(path: string, what: string): SenseiError {
-  return new SenseiError('JSON_INVALID', `JSON cannot carry ${what} (at ${path})`)
+function writeArray(values: readonly unknown[], path: (string | number)[], take: Take): void {
+  take('[')
+  for (let index = 0; index < values.length; index += 1) {
+    if (index > 0) take(',')
+    path.push(index)
+    writeAt(values[index], path, take)
+    path.pop()
+  }
+  take(']')
+}
+
+function notJson(path: readonly (string | number)[], what: string): SenseiError {
+  const place = path.map((step) => (typeof step === 'number' ? `[${step}]` : `.${step}`)).join('')
+  return new SenseiError('JSON_INVALID', `JSON cannot carry ${what} (at $${place})`)
 }

@@ -1,7 +1,8 @@
+import { createHash } from 'node:crypto'
 import canonicalize from 'canonicalize'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { canonicalJson } from '../canonical-json.ts'
+import { canonicalHash, canonicalJson } from '../canonical-json.ts'
 
 describe('canonical JSON', () => {
   test('orders keys by UTF-16 code units, as the example of RFC 8785 section 3.2.3 does', () => {
@@ -49,6 +50,17 @@ describe('canonical JSON', () => {
     )
   })
 
+  test('is hashed in pieces to the hash of the whole', () => {
+    const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex')
+    fc.assert(
+      fc.property(fc.jsonValue({ stringUnit: 'binary' }), fc.nat(40_000), (value, times) => {
+        const long = ['€'.repeat(times), value, [value, 'x'.repeat(times)]]
+        expect(canonicalHash(long)).toBe(sha256(canonicalJson(long)))
+      }),
+      { seed: 8785, numRuns: 200 },
+    )
+  })
+
   test('refuses what JSON cannot carry exactly instead of changing or dropping it', () => {
     const hostile = [
       undefined,
@@ -67,7 +79,7 @@ describe('canonical JSON', () => {
     ]
     for (const value of hostile) {
       expect(() => canonicalJson(value)).toThrow(expect.objectContaining({ code: 'JSON_INVALID' }))
-      expect(() => canonicalJson([{ deep: value }])).toThrow(/deep/)
+      expect(() => canonicalJson(['a', { deep: value }])).toThrow(/\(at \$\[1\]\.deep/)
     }
   })
 })

@@ -60,7 +60,8 @@ export class TableCursor {
 
   readonly #file: PageFile
   readonly #tree: PageWindow
-  readonly #overflow: PageWindow
+  /** Only for records that spill: most tables have none. */
+  #overflow: PageWindow | null = null
   readonly #root: number
   readonly #assembledBytesMax: number
   #through: Rowid | null = null
@@ -76,7 +77,6 @@ export class TableCursor {
     this.#file = file
     this.#assembledBytesMax = options.assembledBytesMax ?? ASSEMBLED_BYTES_MAX
     this.#tree = new PageWindow(file, options.window)
-    this.#overflow = new PageWindow(file)
     this.#root = root
     this.bytes = this.#tree.bytes
     this.types = new Uint32Array(columns)
@@ -148,12 +148,14 @@ export class TableCursor {
       const start = this.#localAt + from
       into.set(this.#tree.bytes.subarray(start, start + inPage), at)
     }
+    if (inPage === length) return
+    const overflow = (this.#overflow ??= new PageWindow(this.#file))
     const room = this.#file.usableBytes - 4
     let skipped = this.#local
     let done = inPage
     for (let page = this.#firstOverflow; done < length; ) {
-      const begin = this.#overflow.seek(page)
-      const { bytes } = this.#overflow
+      const begin = overflow.seek(page)
+      const { bytes } = overflow
       const skip = from + done - skipped
       if (skip < room) {
         const part = Math.min(room - skip, length - done)

@@ -1,10 +1,13 @@
 /** Where a big table can be cut into parts of about the same size, without looking at its rows. */
 import { type Interior, readInterior } from './interior.ts'
-import { type PageFile, PageWindow } from './page-file.ts'
+import { type PageFile, PageWindow, WINDOW_BYTES } from './page-file.ts'
 import type { Rowid } from './record.ts'
 
 /** So many subtrees are fine enough to cut between. */
 const SUBTREES_ENOUGH = 256
+
+/** One for all searches, each of which is over when it returns: there may be thousands of tables. */
+const room = Buffer.alloc(WINDOW_BYTES)
 
 /** The rowids that end all parts but the last; none where the parts would be smaller than `bytesMin`. */
 export function treeCuts(
@@ -12,7 +15,7 @@ export function treeCuts(
   root: number,
   { partsMax, bytesMin }: { readonly partsMax: number; readonly bytesMin: number },
 ): readonly Rowid[] {
-  const window = new PageWindow(file)
+  const window = new PageWindow(file, room)
   let level: Interior = { children: [root], bounds: [] }
   let visited = 0
   let leaves = false

@@ -89,9 +89,9 @@ function primaryKeySpace(parts: readonly KeyPart[]): KeySpace {
   }
 }
 
-/** An unknown collation (an application's own) makes a key that we cannot seek by. */
+/** An unknown collation (an application's own) makes a key that we cannot seek by; a rowid has none. */
 function works(database: DatabaseSync, table: string, keys: KeySpace): boolean {
-  if (keys.parts.length === 0) return true
+  if (keys.rowid || keys.parts.length === 0) return true
   try {
     database.prepare(`select 1 from ${quoteIdent(table)} order by ${orderBy(keys)} limit 0`)
     return true

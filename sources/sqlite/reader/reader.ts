@@ -101,6 +101,11 @@ class SqliteReader implements SourceReader {
       yield { number: 1, range: null, rowsEstimated: mapping.rows }
       return
     }
+    // One chunk needs no bounds. Of thousands of small tables each statement would be kept until the next collection.
+    if (mapping.rows < rows) {
+      yield { number: 1, range: { after: null, through: null }, rowsEstimated: mapping.rows }
+      return
+    }
     const bounds = this.#evenBounds(table, mapping.rows, rows)
     if (bounds !== null) {
       yield* evenChunks(bounds, rows, mapping.rows)

@@ -4,6 +4,7 @@ import { SenseiError } from '@sensei/core/errors'
 import { type ColumnMapping, copiedColumns, type TableMapping } from '@sensei/core/plan'
 import { quoteIdent } from '@sensei/core/sql'
 import { assertScalarExpression } from '../expression.ts'
+import { prepared } from '../statements.ts'
 import { type Convert, converter } from './convert.ts'
 import { type KeySpace, keySpaceOf } from './key-space.ts'
 
@@ -27,7 +28,7 @@ export interface ReadableColumn {
 }
 
 export function readableTable(database: DatabaseSync, table: TableMapping): ReadableTable {
-  const info = database.prepare('select name, hidden from pragma_table_xinfo(?)')
+  const info = prepared(database, 'select name, hidden from pragma_table_xinfo(?)')
   const stored = (info.all(table.source) as { name: string; hidden: number }[])
     .filter(({ hidden }) => hidden !== 1)
     .map(({ name }) => name)
