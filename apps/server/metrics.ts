@@ -74,6 +74,37 @@ export function countLoginFailures(registry: Registry): () => void {
   return () => failures.inc()
 }
 
+export interface LogCounts {
+  readonly waiting: number
+  readonly written: number
+  readonly dropped: number
+  readonly strayed: number
+}
+
+export function countLogEntries(registry: Registry, counts: () => LogCounts): void {
+  const registers = [registry]
+  const ended = new Counter({
+    name: 'sensei_log_entries_total',
+    help: 'entries of organizations: written; dropped, because there was no room or the store refused them; strayed: written, outside of the partition of their day',
+    labelNames: ['outcome'] as const,
+    registers,
+    collect() {
+      const { written, dropped, strayed } = counts()
+      ended.reset()
+      for (const [outcome, entries] of Object.entries({ written, dropped, strayed }))
+        ended.inc({ outcome }, entries)
+    },
+  })
+  const waiting = new Gauge({
+    name: 'sensei_log_entries_waiting',
+    help: 'entries of organizations that are not written yet',
+    registers,
+    collect() {
+      waiting.set(counts().waiting)
+    },
+  })
+}
+
 export function metricsServer(registry: Registry): Server {
   return createServer((request, response) => {
     const known = request.method === 'GET' && request.url === '/metrics'

@@ -8,7 +8,13 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { SenseiError } from '@sensei/core/errors'
 import type { Logger } from 'pino'
 import { LoginAttempts } from './login-attempts.ts'
-import { countLoginFailures, metricsRegistry, metricsServer } from './metrics.ts'
+import {
+  countLogEntries,
+  countLoginFailures,
+  type LogCounts,
+  metricsRegistry,
+  metricsServer,
+} from './metrics.ts'
 import type { Platform } from './parts.ts'
 import { buildServer } from './server.ts'
 
@@ -20,6 +26,8 @@ export interface RunOptions {
   readonly trustedProxies: readonly string[]
   readonly cursorKey: Buffer
   readonly log: Logger
+  /** Of the entries that organizations find in their logs. */
+  readonly logCounts: () => LogCounts
   readonly platform: Platform
 }
 
@@ -31,9 +39,10 @@ export interface RunningServer {
 }
 
 export async function runServer(options: RunOptions): Promise<RunningServer> {
-  const { host, port, metricsPort, trustedProxies, cursorKey, log, platform } = options
+  const { host, port, metricsPort, trustedProxies, cursorKey, log, logCounts, platform } = options
   let stopping = false
   const registry = metricsRegistry(() => platform.load)
+  countLogEntries(registry, logCounts)
   const app = await buildServer({
     log,
     platform,

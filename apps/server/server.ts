@@ -79,30 +79,37 @@ function closeWhileDraining(app: FastifyInstance, { draining }: ServerParts): vo
 /** One line for each answer: who asked for what, and how it went. Never headers, bodies or queries. */
 function logAnswers(app: FastifyInstance): void {
   app.addHook('onResponse', async (request, reply) => {
-    const { method, routeOptions, ip, principal } = request
-    request.log.info(
-      {
-        method,
-        route: routeOptions.url ?? null,
-        path: shownPath(request.url),
-        status: reply.statusCode,
-        ms: Math.round(reply.elapsedTime),
-        ip,
-        org_id: principal?.orgId,
-        actor: principal?.actor,
-      },
-      'answered',
-    )
+    const { method, routeOptions, ip } = request
+    const { statusCode: status } = reply
+    const path = shownPath(request.url)
+    const route = routeOptions.url ?? null
+    const ms = Math.round(reply.elapsedTime)
+    const whom = { ...of(request), ip }
+    request.log.info({ method, route, path, status, ms, ...whom }, `${method} ${path} ${status}`)
   })
+}
+
+const OF_MIGRATION = '/v1/migrations/:id'
+
+/** Whose request it is, and of which migration: that is where it will be looked for. */
+function of({ principal, routeOptions, params }: FastifyRequest): object {
+  const ofMigration = routeOptions.url?.startsWith(OF_MIGRATION) === true
+  return {
+    org_id: principal?.orgId,
+    actor: principal?.actor,
+    migration_id: ofMigration ? (params as { id?: string }).id : undefined,
+  }
 }
 
 function answerErrors(app: FastifyInstance): void {
   app.setErrorHandler((thrown, request, reply) => {
     const error = knownError(thrown)
-    const { status } = problemOf(error, request.id, '')
+    const { status, code: problem } = problemOf(error, request.id, '')
     if (status >= 500) {
       const level = status === 500 ? 'error' : 'warn'
-      request.log[level]({ code: error.code, stack: error.stack, why: causeOf(error) }, 'failed')
+      const { code, stack } = error
+      const why = causeOf(error)
+      request.log[level]({ code, stack, why, problem, ...of(request) }, `failed: ${problem}`)
     }
     return sendProblem(request, reply, error)
   })

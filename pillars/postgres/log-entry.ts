@@ -29,13 +29,15 @@ export interface LogRow {
 export const MESSAGE_CHARS_MAX = 8_192
 const COMPONENT_CHARS_MAX = 100
 const FIELDS_CHARS_MAX = 65_536
+const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i
 
 /** Never refuses: whoever logs has other worries. What is too long is cut, what PostgreSQL cannot hold is replaced. */
 export function logRow(entry: NewLogEntry, now: Date): LogRow {
   return {
     at: (entry.at ?? now).toISOString(),
     id: entry.id ?? randomUUID(),
-    migration_id: entry.migrationId ?? null,
+    // One that is none would cost its whole batch.
+    migration_id: UUID.test(entry.migrationId ?? '') ? (entry.migrationId ?? null) : null,
     level: LOG_LEVELS[entry.level],
     component: cut(storable(entry.component), COMPONENT_CHARS_MAX) || 'unnamed',
     message: cut(storable(entry.message), MESSAGE_CHARS_MAX),

@@ -1,11 +1,14 @@
 /**
- * Writes log entries in batches. Logging neither waits nor throws: entries wait in memory up to a bound, what exceeds it
- * is counted, and an entry says so once there is room again. start() and stop() may be called in any order and again;
- * when stop() returns, everything that was added is written or counted.
+ * Writes log entries of all organizations in batches, each in a transaction of its own organization. Logging neither waits
+ * nor throws: entries wait in memory up to a bound, what exceeds it is counted, and an entry says so once there is room
+ * again. One organization alone takes no more than its share of the room, so that its noise costs no other one an entry.
+ * While the store is away, entries wait for it.
  *
- * Each batch has its ids before it is written, so one that is run again after a lost reply is written once.
+ * start() and stop() may be called in any order and again; when stop() returns, everything that was added is written or
+ * counted. Each entry has its id before it is written, so one that is written again after a lost reply is there once.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
+import { isSenseiError } from '@sensei/core/errors'
 import type { Door, Tx } from './door.ts'
 import { type LogRow, logRow, type NewLogEntry, weightOf } from './log-entry.ts'
 
@@ -13,12 +16,17 @@ export type { NewLogEntry } from './log-entry.ts'
 
 export interface LogWriterOptions {
   readonly entriesMax?: number
+  /** Of one organization. */
+  readonly entriesEachMax?: number
   readonly bytesMax?: number
   readonly flushMs?: number
   readonly clock?: () => Date
+  /** Told now and then how many were dropped since it was told last. */
+  readonly onDropped?: (entries: number) => void
 }
 
 export interface LogCounts {
+  readonly waiting: number
   readonly written: number
   /** Given up because there was no room, or because the store did not take them. */
   readonly dropped: number
@@ -26,7 +34,14 @@ export interface LogCounts {
   readonly strayed: number
 }
 
+interface Waiting {
+  readonly row: LogRow
+  readonly bytes: number
+}
+
 const BATCH_ENTRIES = 500
+/** Who reads what was dropped is a person. */
+const TELL_MS = 10_000
 
 const INSERT = `
 with made as (
@@ -40,41 +55,49 @@ select count(*) filter (where tableoid = 'log_entry_default'::regclass)::int as 
 
 export class LogWriter {
   readonly #door: Door
-  readonly #orgId: string
   readonly #options: Required<LogWriterOptions>
   /** Days (UTC) that have their partition, or cannot get one. */
   readonly #days = new Set<string>()
-  #waiting: LogRow[] = []
+  readonly #waiting = new Map<string, Waiting[]>()
+  /** By organization: dropped, and no entry of its own says so yet. */
+  readonly #missed = new Map<string, number>()
+  #entries = 0
   #bytes = 0
-  #missed = 0
   #counts = { written: 0, dropped: 0, strayed: 0 }
+  #told = { dropped: 0, at: -TELL_MS }
   #running: Promise<void> | null = null
   #stopping: AbortController | null = null
+  #flushing: Promise<void> = Promise.resolve()
 
-  constructor(door: Door, orgId: string, options: LogWriterOptions = {}) {
+  constructor(door: Door, options: LogWriterOptions = {}) {
     this.#door = door
-    this.#orgId = orgId
     this.#options = {
       entriesMax: options.entriesMax ?? 10_000,
+      entriesEachMax: options.entriesEachMax ?? (options.entriesMax ?? 10_000) / 2,
       bytesMax: options.bytesMax ?? 16 * 1024 * 1024,
       flushMs: options.flushMs ?? 250,
       clock: options.clock ?? (() => new Date()),
+      onDropped: options.onDropped ?? (() => undefined),
     }
   }
 
   get counts(): LogCounts {
-    return { ...this.#counts }
+    return { waiting: this.#entries, ...this.#counts }
   }
 
-  add(entry: NewLogEntry): void {
-    const { entriesMax, bytesMax, clock } = this.#options
+  add(orgId: string, entry: NewLogEntry): void {
+    const { entriesMax, entriesEachMax, bytesMax, clock } = this.#options
     const row = logRow(entry, clock())
     const bytes = weightOf(row)
-    if (this.#waiting.length >= entriesMax || this.#bytes + bytes > bytesMax) {
-      this.#miss(1)
+    const queue = this.#waiting.get(orgId) ?? []
+    const full = this.#entries >= entriesMax || this.#bytes + bytes > bytesMax
+    if (full || queue.length >= entriesEachMax) {
+      this.#miss(orgId, 1)
       return
     }
-    this.#waiting.push(row)
+    queue.push({ row, bytes })
+    this.#waiting.set(orgId, queue)
+    this.#entries++
     this.#bytes += bytes
   }
 
@@ -85,73 +108,121 @@ export class LogWriter {
     this.#running = this.#run(stopping.signal)
   }
 
+  /** A store that is away is asked once more, and not waited for. */
   async stop(): Promise<void> {
     this.#stopping?.abort()
     await this.#running
     this.#running = null
     await this.flush()
+    for (const [orgId, queue] of this.#waiting) this.#take(orgId, queue.length, 'dropped')
+    this.#tell(0)
   }
 
-  /** Everything that was added before is written or counted when this returns. */
+  /** Everything that was added before is written or counted when this returns, or waits for a store that is away. */
   async flush(): Promise<void> {
-    while (this.#waiting.length > 0) {
-      const batch = this.#waiting.splice(0, BATCH_ENTRIES)
-      this.#bytes -= batch.reduce((sum, row) => sum + weightOf(row), 0)
-      try {
-        await this.#write(batch)
-      } catch {
-        // The door has been patient already, and whoever logs is not to hear of it: the counts are.
-        this.#miss(batch.length)
-      }
-    }
-    await this.#tellMissed()
+    this.#flushing = this.#flushing.then(() => this.#flushAll())
+    await this.#flushing
   }
 
   async #run(stopping: AbortSignal): Promise<void> {
     while (!stopping.aborted) {
-      await sleep(this.#options.flushMs, undefined, { signal: stopping }).catch(() => undefined)
+      await sleep(this.#options.flushMs, undefined, { signal: stopping, ref: false }).catch(
+        () => undefined,
+      )
       await this.flush()
+      this.#tell(TELL_MS)
     }
   }
 
-  async #write(batch: readonly LogRow[]): Promise<void> {
-    await this.#ensureDays(batch)
-    const strayed = await this.#door.write(this.#orgId, async (tx) => {
-      const rows = await tx.query<{ strayed: number }>(INSERT, [this.#orgId, JSON.stringify(batch)])
+  /** A batch of each organization in turn. */
+  async #flushAll(): Promise<void> {
+    while (this.#waiting.size > 0) {
+      for (const [orgId, queue] of this.#waiting) {
+        const batch = queue.slice(0, BATCH_ENTRIES)
+        const outcome = await this.#tryWrite(
+          orgId,
+          batch.map(({ row }) => row),
+        )
+        if (outcome === 'away') return
+        this.#take(orgId, batch.length, outcome)
+      }
+    }
+    for (const [orgId, missed] of this.#missed) await this.#tellMissed(orgId, missed)
+  }
+
+  #take(orgId: string, entries: number, outcome: 'written' | 'dropped'): void {
+    const queue = this.#waiting.get(orgId) ?? []
+    const taken = queue.splice(0, entries)
+    if (queue.length === 0) this.#waiting.delete(orgId)
+    this.#entries -= taken.length
+    this.#bytes -= taken.reduce((sum, { bytes }) => sum + bytes, 0)
+    if (outcome === 'written') this.#counts.written += taken.length
+    else this.#miss(orgId, taken.length)
+  }
+
+  /** Whoever logs is not to hear of it: the counts are. */
+  async #tryWrite(
+    orgId: string,
+    batch: readonly LogRow[],
+  ): Promise<'written' | 'dropped' | 'away'> {
+    try {
+      await this.#ensureDays(orgId, batch)
+      this.#counts.strayed += await this.#write(orgId, batch)
+      return 'written'
+    } catch (error) {
+      return isAway(error) ? 'away' : 'dropped'
+    }
+  }
+
+  async #write(orgId: string, batch: readonly LogRow[]): Promise<number> {
+    return this.#door.write(orgId, async (tx) => {
+      const rows = await tx.query<{ strayed: number }>(INSERT, [orgId, JSON.stringify(batch)])
       return rows[0]?.strayed ?? 0
     })
-    this.#counts.written += batch.length
-    this.#counts.strayed += strayed
   }
 
   /** Upkeep makes days ahead; this is for when it did not. Without a partition the entries stray and are not lost. */
-  async #ensureDays(batch: readonly LogRow[]): Promise<void> {
+  async #ensureDays(orgId: string, batch: readonly LogRow[]): Promise<void> {
     const missing = new Set(batch.map(({ at }) => at.slice(0, 10)))
     for (const day of missing) {
       if (this.#days.has(day)) continue
-      await this.#door.write(this.#orgId, (tx) => makeDay(tx, day)).catch(() => undefined)
+      await this.#door
+        .write(orgId, (tx) => makeDay(tx, day))
+        .catch((error: unknown) => {
+          if (isAway(error)) throw error
+        })
       this.#days.add(day)
     }
   }
 
-  #miss(entries: number): void {
-    this.#missed += entries
+  #miss(orgId: string, entries: number): void {
+    this.#missed.set(orgId, (this.#missed.get(orgId) ?? 0) + entries)
     this.#counts.dropped += entries
   }
 
   /** Once there is room again; while the store takes nothing, it is told later. */
-  async #tellMissed(): Promise<void> {
-    const missed = this.#missed
-    if (missed === 0) return
+  async #tellMissed(orgId: string, missed: number): Promise<void> {
     const message = `${missed} log entries were dropped: there was no room for them, or the store did not take them`
     const fields = { dropped: missed }
     const row = logRow({ level: 'warn', component: 'logs', message, fields }, this.#options.clock())
-    const told = await this.#write([row]).then(
-      () => true,
-      () => false,
-    )
-    if (told) this.#missed -= missed
+    if ((await this.#tryWrite(orgId, [row])) !== 'written') return
+    const rest = (this.#missed.get(orgId) ?? 0) - missed
+    if (rest === 0) this.#missed.delete(orgId)
+    else this.#missed.set(orgId, rest)
   }
+
+  #tell(everyMs: number): void {
+    const dropped = this.#counts.dropped - this.#told.dropped
+    const now = performance.now()
+    if (dropped === 0 || now - this.#told.at < everyMs) return
+    this.#told = { dropped: this.#counts.dropped, at: now }
+    this.#options.onDropped(dropped)
+  }
+}
+
+/** It may take the very same entries later. */
+function isAway(error: unknown): boolean {
+  return isSenseiError(error) && error.retryable
 }
 
 async function makeDay(tx: Tx, day: string): Promise<void> {

@@ -13,6 +13,7 @@ import { inOurWords } from './errors.ts'
 import { type Answer, once, type RepeatableRequest } from './idempotency.ts'
 import { type KeyOrigin, KeyRing } from './key-ring.ts'
 import { PostgresJournal } from './journal.ts'
+import { LogWriter } from './logs.ts'
 import { type MigrationPage, migrationPage, type MigrationQuery } from './migration-pages.ts'
 import { Organizations } from './organizations.ts'
 import { Passwords } from './passwords.ts'
@@ -46,6 +47,7 @@ export interface Acting {
 export class Platform {
   readonly acting: Acting
   readonly #door: Door
+  readonly #logs: Door
   readonly #passwords = new Passwords()
   readonly #keyMode: KeyMode
   readonly #vault: Vault
@@ -53,14 +55,10 @@ export class Platform {
   constructor({ control, keyMode, encryption }: PlatformOptions) {
     this.#vault = new Vault(new KeyRing(encryption))
     this.#keyMode = keyMode
-    this.#door = new Door(
-      { connectTimeoutMs: PATIENCE_MS, ...control },
-      {
-        applicationName: 'sensei-server',
-        connectionsMax: CONNECTIONS_MAX,
-        patienceMs: PATIENCE_MS,
-      },
-    )
+    const settings = { connectTimeoutMs: PATIENCE_MS, ...control }
+    const options = { applicationName: 'sensei-server', patienceMs: PATIENCE_MS }
+    this.#door = new Door(settings, { ...options, connectionsMax: CONNECTIONS_MAX })
+    this.#logs = new Door(settings, { ...options, connectionsMax: 1 })
     this.acting = this.#through(this.#door)
   }
 
@@ -98,10 +96,15 @@ export class Platform {
     return new Reports(this.#door, orgId)
   }
 
+  /** On a connection of its own, so that no request waits for a log. Whoever starts it stops it. */
+  logWriter(onDropped: (entries: number) => void): LogWriter {
+    return new LogWriter(this.#logs, { onDropped })
+  }
+
   /** When the last uses of keys are written down. */
   async close(): Promise<void> {
     await this.acting.apiKeys.settled()
-    await this.#door.close()
+    await Promise.all([this.#door.close(), this.#logs.close()])
   }
 
   #through(door: TenantDoor): Acting {

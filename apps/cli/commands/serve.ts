@@ -25,16 +25,28 @@ const LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']
 
 export async function serve(flags: ServeFlags, io: Io): Promise<ExitCode> {
   const ended = firstSignal(io)
-  const [{ runServer }, { serverLog }] = await Promise.all([
+  const [{ runServer }, { serverLog }, { keptByTenant }] = await Promise.all([
     import('@sensei/server/run'),
     import('@sensei/server/log'),
+    import('@sensei/server/tenant-log'),
   ])
-  const log = serverLog(io.stderr, logLevel(io))
+  const level = logLevel(io)
   const key = cursorKey(await cursorSecret(io.env))
   await withPlatform(io, async ({ plane, platform }) => {
+    const logs = platform.logWriter((dropped) => log.warn({ dropped }, 'log entries were dropped'))
+    const log = serverLog(io.stderr, level, keptByTenant(logs))
     const { host, port, metricsPort, trustedProxy: trustedProxies = [] } = flags
-    const options = { host, port, metricsPort, trustedProxies, cursorKey: key, log, platform }
-    const server = await runServer(options)
+    const server = await runServer({
+      host,
+      port,
+      metricsPort,
+      trustedProxies,
+      cursorKey: key,
+      log,
+      logCounts: () => logs.counts,
+      platform,
+    })
+    logs.start()
     const services = await startServices(plane, io.env, log)
     const { url, metricsUrl } = server
     if (flags.output === 'json')
@@ -45,6 +57,7 @@ export async function serve(flags: ServeFlags, io: Io): Promise<ExitCode> {
     endAtLast()
     if (!(await server.stop(DRAIN_MS_MAX))) io.say('Some requests were cut: their time was over.')
     await services.stop()
+    await logs.stop()
   })
   return EXIT.done
 }

@@ -1,4 +1,7 @@
+import { randomUUID } from 'node:crypto'
+import type { LogWriter } from '@sensei/apps/pillars'
 import { SenseiError } from '@sensei/core/errors'
+import { pino } from 'pino'
 import { expect, test } from 'vitest'
 import { SESSION_COOKIE, sessionTokenIn } from '../cookies.ts'
 import { holdsKey, serverLog } from '../log.ts'
@@ -6,6 +9,7 @@ import { LoginAttempts } from '../login-attempts.ts'
 import { wantedVersion } from '../preconditions.ts'
 import { problemOf, shownPath } from '../problems.ts'
 import { requestId } from '../request-id.ts'
+import { keptByTenant } from '../tenant-log.ts'
 
 test.each([
   [undefined, null],
@@ -58,6 +62,50 @@ test('a line of the log drops secrets by name, cuts keys wherever they stand, an
     key: 'sns_live_[redacted]',
     msg: 'failed for sns_live_[redacted]\r\n\u001b[2J\u009b\u202e',
   })
+})
+
+type Kept = readonly [orgId: string, entry: Parameters<LogWriter['add']>[1]]
+
+function kept(): { take: (line: string) => void; entries: Kept[] } {
+  const entries: Kept[] = []
+  return { entries, take: keptByTenant({ add: (...entry) => void entries.push(entry) }) }
+}
+
+const nowhere = { write: () => true }
+
+test('an organization gets the lines that name it, as safe as on stderr, and of them the fields of a list', () => {
+  const { take, entries } = kept()
+  const log = serverLog(nowhere, 'info', take)
+  const [orgId, migrationId] = [randomUUID(), randomUUID()]
+  const key = `sns_live_${'a'.repeat(43)}_bbbbbb`
+  const url = 'postgres://app:hunter2@db.example.com/shop'
+  log.warn(
+    { org_id: orgId, migration_id: migrationId, status: 503, stack: 'at x', why: 'y', path: url },
+    `failed for ${key} at ${url}`,
+  )
+  log.warn({ status: 503 }, 'nobody’s')
+  log.warn({ org_id: { id: orgId } }, 'nobody’s either')
+  expect(entries).toEqual([
+    [
+      orgId,
+      {
+        at: expect.any(Date),
+        level: 'warn',
+        component: 'server',
+        message: 'failed for sns_live_[redacted] at postgres://app:[redacted]@db.example.com/shop',
+        fields: { status: 503, path: 'postgres://app:[redacted]@db.example.com/shop' },
+        migrationId,
+      },
+    ],
+  ])
+})
+
+test('negative control: lines that nothing made safe would carry the key and the password on', () => {
+  const { take, entries } = kept()
+  const key = `sns_live_${'a'.repeat(43)}_bbbbbb`
+  const raw = pino({ timestamp: pino.stdTimeFunctions.isoTime }, { write: take })
+  raw.info({ org_id: randomUUID() }, `failed for ${key} at postgres://app:hunter2@db/shop`)
+  expect(JSON.stringify(entries)).toMatch(new RegExp(`${key}.*hunter2`))
 })
 
 test('a fault of ours says nothing about itself', () => {

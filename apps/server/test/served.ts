@@ -13,7 +13,9 @@ import {
   openPlatform,
   type Platform,
 } from '@sensei/apps/pillars'
+import { type PgBouncer, startPgBouncer } from '@sensei/contracts/pgbouncer'
 import { runFolder } from '@sensei/contracts/run-folder'
+import { freshDatabase, server, urlOf } from '@sensei/contracts/servers'
 import type { Principal } from '@sensei/core/principal'
 import { SCOPES, type Scope } from '@sensei/core/scopes'
 import { Client } from 'pg'
@@ -36,6 +38,57 @@ export interface Call {
   readonly headers?: Readonly<Record<string, string>>
 }
 
+/** Where the control plane of a test is: on the embedded server, or on one of the tests' servers, pooled or not. */
+export const STORES = ['PostgreSQL 18', 'PostgreSQL 15', 'PostgreSQL 15 behind PgBouncer'] as const
+export type Store = (typeof STORES)[number] | 'the embedded server'
+
+interface Given {
+  readonly env: Readonly<Record<string, string>>
+  close(): Promise<void>
+}
+
+/** The address of a database of its own, and of a login that may do no more there than a server needs. */
+async function givenStore(store: Store): Promise<Given> {
+  if (store === 'the embedded server') return { env: {}, close: () => Promise.resolve() }
+  const address = await server(store === 'PostgreSQL 18' ? 18 : 15)
+  const database = await freshDatabase(address)
+  const login = { user: `web_${database.name}`, password: 'secret-of-the-login' }
+  const admin = (text: string) => asAdmin(urlOf(address, 'postgres'), text)
+  await admin(`create role ${login.user} login password '${login.password}'`)
+  const { host, port } = address
+  const pooler: PgBouncer | null = store.endsWith('PgBouncer')
+    ? await startPgBouncer({
+        server: { host, port },
+        database: database.name,
+        ...login,
+        poolSize: 3,
+      })
+    : null
+  const there = { ...address, ...login, ...(pooler && { host: pooler.host, port: pooler.port }) }
+  return {
+    env: { DATABASE_URL: urlOf(there, database.name), DATABASE_DIRECT_URL: database.url },
+    close: async () => {
+      await pooler?.close()
+      await database.drop()
+      await admin(`drop role ${login.user}`)
+    },
+  }
+}
+
+async function asAdmin<R extends object>(
+  url: string,
+  text: string,
+  values: readonly unknown[] = [],
+): Promise<R[]> {
+  const client = new Client({ connectionString: url })
+  await client.connect()
+  try {
+    return (await client.query<R>(text, [...values])).rows
+  } finally {
+    await client.end()
+  }
+}
+
 /** The control plane of a test file: two organizations that look alike. */
 export class Installation {
   readonly env: Record<string, string>
@@ -44,21 +97,30 @@ export class Installation {
   /** Beside `plane.orgId`. */
   readonly otherOrgId = randomUUID()
 
-  private constructor(env: Record<string, string>, plane: ControlPlane, platform: Platform) {
+  readonly #given: Given
+
+  private constructor(
+    given: Given,
+    env: Record<string, string>,
+    plane: ControlPlane,
+    platform: Platform,
+  ) {
+    this.#given = given
     this.env = env
     this.plane = plane
     this.platform = platform
   }
 
-  static async open(): Promise<Installation> {
-    const env = { SENSEI_DATA_DIR: mkdtempSync(path.join(runFolder(), 'data-')) }
+  static async open(store: Store = 'the embedded server'): Promise<Installation> {
+    const given = await givenStore(store)
+    const env = { SENSEI_DATA_DIR: mkdtempSync(path.join(runFolder(), 'data-')), ...given.env }
     const plane = await openControlPlane(env)
     const platform = await openPlatform({
       control: plane.control,
       keyMode: 'live',
       encryption: keyOrigin(plane, env),
     })
-    const made = new Installation(env, plane, platform)
+    const made = new Installation(given, env, plane, platform)
     await made.sql("insert into organization (id, slug, name) values ($1, 'other', 'Other')", [
       made.otherOrgId,
     ])
@@ -67,13 +129,7 @@ export class Installation {
 
   /** As the administrator, whom row-level security does not bind. */
   async sql<R extends object>(text: string, values: readonly unknown[] = []): Promise<R[]> {
-    const client = new Client({ connectionString: this.plane.ownUrl })
-    await client.connect()
-    try {
-      return (await client.query<R>(text, [...values])).rows
-    } finally {
-      await client.end()
-    }
+    return asAdmin(this.plane.ownUrl, text, values)
   }
 
   as(orgId: string): Principal {
@@ -103,6 +159,7 @@ export class Installation {
   async close(): Promise<void> {
     await this.platform.close()
     await this.plane.close()
+    await this.#given.close()
   }
 }
 
@@ -205,8 +262,8 @@ export interface Twins {
 }
 
 /** A server, and a key with all scopes for each of the two organizations. */
-export async function serveTwins(): Promise<Twins> {
-  const home = await Installation.open()
+export async function serveTwins(store?: Store): Promise<Twins> {
+  const home = await Installation.open(store)
   const served = await Served.start(home.env)
   const { text: key } = await home.key()
   const { text: otherKey } = await home.key({ orgId: home.otherOrgId })

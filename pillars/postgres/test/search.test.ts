@@ -33,8 +33,8 @@ describe.each([18, 15] as const)('search on PostgreSQL %i', (version) => {
   const at = (second: number): Date => new Date(Date.parse(`${today}T00:00:00Z`) + second * 1_000)
 
   async function write(orgId: string, entries: readonly NewLogEntry[]): Promise<LogWriter> {
-    const writer = new LogWriter(plane.door, orgId)
-    for (const entry of entries) writer.add(entry)
+    const writer = new LogWriter(plane.door)
+    for (const entry of entries) writer.add(orgId, entry)
     await writer.flush()
     return writer
   }
@@ -69,7 +69,7 @@ describe.each([18, 15] as const)('search on PostgreSQL %i', (version) => {
       of(4, 'nothing to do', { fields: { host: 'node-7', trace: 'ab12cd' } }),
       of(5, 'colour \u001b[31mred\u001b[0m\r\nforged line \u0002mark\u0003 \0 end'),
     ])
-    expect(written.counts).toEqual({ written: 5, dropped: 0, strayed: 0 })
+    expect(written.counts).toEqual({ waiting: 0, written: 5, dropped: 0, strayed: 0 })
     await write(other, [of(2, 'canary failed of another tenant')])
     await plane.door.write(plane.orgId, (tx) =>
       tx.query('select record_audit($1, $2, $3, $4)', [
