@@ -18,8 +18,8 @@ export async function openDoorbell(settings: ConnectionSettings): Promise<Doorbe
 class PostgresDoorbell implements Doorbell {
   readonly #settings: ConnectionSettings
   readonly #listeners = new Set<Listener>()
+  readonly #closing = new AbortController()
   #line: Promise<Client | null> | null = null
-  #closed = false
 
   constructor(settings: ConnectionSettings) {
     this.#settings = settings
@@ -49,7 +49,7 @@ class PostgresDoorbell implements Doorbell {
   }
 
   async close(): Promise<void> {
-    this.#closed = true
+    this.#closing.abort()
     await Promise.all([...this.#listeners].map((listener) => listener.stop()))
     this.#listeners.clear()
     const client = await this.#line
@@ -76,10 +76,13 @@ class PostgresDoorbell implements Doorbell {
     }
   }
 
+  /** The wait holds the process: whoever rings or closes meanwhile awaits it. */
   #reopen(): void {
-    if (this.#closed) return
-    this.#line = sleep(RECONNECT_MS, undefined, { ref: false }).then(() =>
-      this.#closed ? null : this.#open(),
+    const { signal } = this.#closing
+    if (signal.aborted) return
+    this.#line = sleep(RECONNECT_MS, undefined, { signal }).then(
+      () => this.#open(),
+      () => null,
     )
   }
 

@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { server } from '@sensei/contracts/servers'
 import type { Doorbell } from '@sensei/core/ports/doorbell'
@@ -113,4 +114,18 @@ test('stopping waits for the callback that runs', async () => {
   await sleep(50)
   await stop()
   expect(finished).toBe(true)
+})
+
+test('a process that closes it while the server is gone comes to its end', () => {
+  const script = `const { openDoorbell } = await import(${JSON.stringify(new URL('../doorbell.ts', import.meta.url).href)})
+    const bell = await openDoorbell({ host: '127.0.0.1', port: 1, user: 'u', password: 'p', database: 'd' })
+    await bell.ring('nobody')
+    await bell.close()
+    console.log('closed')`
+  const { status, stdout, stderr } = spawnSync(
+    process.execPath,
+    ['--input-type=module', '-e', script],
+    { encoding: 'utf8', timeout: 20_000 },
+  )
+  expect({ status, stdout, stderr }).toEqual({ status: 0, stdout: 'closed\n', stderr: '' })
 })
