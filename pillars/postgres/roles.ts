@@ -93,7 +93,7 @@ export async function ensureRoles(client: Client): Promise<void> {
   for (const { name, exists } of before.roles) if (!exists) await createRole(client, name)
   if (before.superuser) return
   for (const { name, member } of (await standing(client)).roles) {
-    if (!member) await client.query(`grant ${name} to current_user`)
+    if (!member) await client.query(`grant ${quoteIdent(name)} to current_user`)
   }
   refuseWithout(await missingGrants(client))
 }
@@ -101,7 +101,7 @@ export async function ensureRoles(client: Client): Promise<void> {
 /** Whoever loses the race for a name has what it wanted. */
 async function createRole(client: Client, name: string): Promise<void> {
   try {
-    await client.query(`create role ${name} nologin nosuperuser nobypassrls`)
+    await client.query(`create role ${quoteIdent(name)} nologin nosuperuser nobypassrls`)
   } catch (error) {
     const { code } = error as { code?: unknown }
     if (code !== '42710' && code !== '23505') throw error

@@ -2,6 +2,7 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import type { TableMapping } from '@sensei/core/plan'
 import { quoteIdent } from '@sensei/core/sql'
+import type { RowidAlias } from './split.ts'
 import { concatenation, rowidOf } from './sql.ts'
 
 const GROUP_ROWS = 1_000
@@ -21,7 +22,7 @@ export interface Group extends Bounds {
 interface GroupsOf {
   readonly database: DatabaseSync
   readonly table: TableMapping
-  readonly rowid: string | null
+  readonly rowid: RowidAlias | null
 }
 
 /**

@@ -13,6 +13,7 @@ import { endedCell, endedKind } from './ended-columns.ts'
 import { EndedWalk } from './ended-walk.ts'
 import { KernelWalk } from './kernel-walk.ts'
 import { type Bounds, Groups } from './groups.ts'
+import type { RowidAlias } from './split.ts'
 import { concatenation, rowidOf } from './sql.ts'
 import { type ExtraValue, Walk } from './walk.ts'
 
@@ -40,7 +41,7 @@ export interface ScanParts {
   readonly encoding: string
   readonly table: TableMapping
   /** A name under which this table's rowid can be read; null without one. */
-  readonly rowid: string | null
+  readonly rowid: RowidAlias | null
   readonly range: Json
 }
 

@@ -5,10 +5,12 @@ import { quoteIdent } from '@sensei/core/sql'
 import { prepared } from '../statements.ts'
 
 const ALIASES = ['rowid', '_rowid_', 'oid'] as const
+export type RowidAlias = (typeof ALIASES)[number]
+
 const ROWS_PER_RANGE_MIN = 20_000
 
 /** The name by which a table's rowid can be read; null for WITHOUT ROWID, views and tables whose columns hide it. */
-export function rowidAlias(database: DatabaseSync, table: string): string | null {
+export function rowidAlias(database: DatabaseSync, table: string): RowidAlias | null {
   const columns = prepared(database, 'select name from pragma_table_xinfo(?)').all(table)
   const taken = new Set(columns.map(({ name }) => String(name).toLowerCase()))
   const alias = ALIASES.find((name) => !taken.has(name))
