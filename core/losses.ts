@@ -16,6 +16,8 @@ export const LOSS_RULES = {
   'not-a-number-to-null': 'a text in a column of numbers becomes NULL',
   'json-to-jsonb': 'key order, white space and repeated keys of the JSON text are not kept',
   'orphans-not-valid': 'the foreign key is created NOT VALID because these rows have no parent',
+  'virtual-rows-left':
+    'the rows that a virtual table keeps for itself stay behind; only SQLite has its module',
   'real-to-decimal': 'a floating point value is rounded to the decimal digits of its column',
 } as const
 

@@ -5,7 +5,8 @@
  * Values that may exceed 2^53 travel as decimal strings.
  */
 
-export type Engine = 'sqlite' | 'mysql' | 'mariadb' | 'postgres'
+export const ENGINES = ['sqlite', 'mysql', 'mariadb', 'postgres'] as const
+export type Engine = (typeof ENGINES)[number]
 
 export interface Survey {
   readonly engine: Engine
@@ -188,4 +189,6 @@ export interface SurveyObject {
   readonly reads: readonly string[] | null
   /** Why it cannot be used even in the source (a view on a missing table, a circular view). */
   readonly broken: string | null
+  /** Rows that are nowhere else: what a virtual table keeps for itself. */
+  readonly rows?: number
 }

@@ -152,4 +152,4 @@ create table setting (
   updated_at datetime not null default current_timestamp
 );
 
-create virtual table product_search using fts5 (name, description);
+create virtual table product_search using fts5 (name, description, content = '');

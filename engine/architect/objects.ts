@@ -1,4 +1,4 @@
-/** Objects that are never carried: each is listed with the reason and its source text. */
+/** Objects that are never carried: each is listed with the reason and its source text, and its own rows are a loss. */
 import type { Survey, SurveyObject } from '@sensei/core/survey'
 import type { Notes } from './drafts.ts'
 
@@ -13,7 +13,7 @@ const REASONS: Readonly<Record<Exclude<SurveyObject['kind'], 'view'>, string>> =
 }
 
 export function skipObjects(survey: Survey, notes: Notes): void {
-  for (const { kind, name, table, sql, broken } of survey.objects) {
+  for (const { kind, name, table, sql, broken, rows = 0 } of survey.objects) {
     if (kind === 'view') {
       if (broken !== null) {
         notes.skipped.push({
@@ -27,5 +27,7 @@ export function skipObjects(survey: Survey, notes: Notes): void {
       continue
     }
     notes.skipped.push({ kind, name, table, sql, reason: REASONS[kind] })
+    if (rows === 0) continue
+    notes.losses.push({ rule: 'virtual-rows-left', table: name, column: '*', rows, examples: [] })
   }
 }

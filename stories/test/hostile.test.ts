@@ -26,7 +26,7 @@ beforeAll(async () => {
      insert into ${quoted} values (1, 'one'), (2, null);
      create table z (a integer primary key);
      create trigger watch after insert on z begin delete from z; end;
-     create virtual table words using fts5(word);
+     create virtual table words using fts5(word, content='');
      insert into words values ('a');`,
   )
 })
@@ -70,6 +70,28 @@ test('bad input 76: a trigger and a virtual table in the source run nothing, and
   expect((await readdir(story.folder)).filter((name) => /-(wal|shm|journal)$/.test(name))).toEqual(
     [],
   )
+})
+
+test('rows that only a virtual table has are not left behind unless somebody accepts it', async () => {
+  makeSqlite(
+    story.file('notes.sqlite'),
+    `create table t (id integer primary key);
+     create virtual table notes using fts5(body);
+     insert into notes values ('one'), ('two');`,
+  )
+  const target = { TARGET: await story.target() }
+  const words = ['migrate', '--source', 'sqlite:notes.sqlite', '--target', 'env:TARGET', '--yes']
+  const refused = await story.json(words, target)
+  expect(refused).toMatchObject({ exit: 4, error: { code: 'LOSS_NOT_ACCEPTED' } })
+  const accepted = await story.json(
+    [...words, '--accept-loss', 'virtual-rows-left:notes.*'],
+    target,
+  )
+  expect(accepted).toMatchObject({
+    exit: 0,
+    verdict: 'equivalent_except_declared',
+    declared_losses: [{ rule: 'virtual-rows-left', table: 'notes', rows: 2 }],
+  })
 })
 
 test('bad input 69: source and target cannot be the same kind of thing, and never Sensei’s own database', async () => {

@@ -570,6 +570,13 @@ test('triggers, virtual and shadow tables are listed with their text', () => {
   expect(plan.skipped.every((each) => each.reason !== '')).toBe(true)
 })
 
+test('rows that a virtual table keeps for itself are a declared loss', () => {
+  const objects = [anObject('virtual table', 'notes', 'create …', { rows: 2 })]
+  expect(planOf([], objects).losses).toEqual([
+    { rule: 'virtual-rows-left', table: 'notes', column: '*', rows: 2, examples: [] },
+  ])
+})
+
 test("a framework's own tables are left out by --append only, and listed", () => {
   const tables = [idTable('schema_migrations', []), idTable('a', [])]
   expect(planOf(tables).tables).toHaveLength(2)

@@ -198,11 +198,24 @@ class SqliteSurveyor implements Surveyor {
         const kind = kindOf(object, catalogue)
         if (kind === null || !wanted(kind === 'trigger' ? object.table : object.name)) return []
         const table = kind === 'trigger' ? object.table : null
-        return [{ kind, name: object.name, table, sql: object.sql, reads: null, broken: null }]
+        const { name, sql } = object
+        const rows = kind === 'virtual table' ? this.#ownRows(name, catalogue) : 0
+        const plain = { kind, name, table, sql, reads: null, broken: null }
+        return [rows === 0 ? plain : { ...plain, rows }]
       })
     } finally {
       views.close()
     }
+  }
+
+  /**
+   * Of a virtual table: full-text and R*Tree modules keep rows of their own in these shadows. An index of what stands
+   * elsewhere has none. The module itself is not run.
+   */
+  #ownRows(name: string, catalogue: Catalogue): number {
+    const shadows = ['content', 'rowid'].map((part) => `${name}_${part}`)
+    const own = shadows.find((shadow) => catalogue.kinds.get(shadow)?.type === 'shadow')
+    return own === undefined ? 0 : Number(this.#value(`select count(*) from ${quoteIdent(own)}`))
   }
 
   #value(sql: string): string {

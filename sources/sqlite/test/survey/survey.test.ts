@@ -133,6 +133,28 @@ test('every kind of object is found, with what only its source text says', async
   expect(reads.get('counts')).toEqual(['v'])
 })
 
+test('rows that only a virtual table has are counted; those of an index of other tables are not its own', async () => {
+  const path = makeDatabase(folder, (database) => {
+    database.exec(`create table t (id integer primary key, x text); insert into t values (1, 'a');
+      create virtual table notes using fts5(title, body); insert into notes values ('a', 'b'), ('c', 'd');
+      create virtual table old using fts4(title); insert into old values ('a');
+      create virtual table boxes using rtree(id, x0, x1); insert into boxes values (1, 0, 1), (2, 0, 1), (3, 0, 1);
+      create virtual table indexed using fts5(x, content='t', content_rowid='id'); insert into indexed(indexed) values ('rebuild');
+      create virtual table words using fts5(x, content=''); insert into words values ('a');
+      create virtual table empty using fts5(x)`)
+  })
+  const { objects } = await surveyOf(folder, path)
+  const own = objects.filter(({ kind }) => kind === 'virtual table')
+  expect(own.map(({ name, rows }) => [name, rows ?? 0])).toEqual([
+    ['notes', 2],
+    ['old', 1],
+    ['boxes', 3],
+    ['indexed', 0],
+    ['words', 0],
+    ['empty', 0],
+  ])
+})
+
 test('a column is profiled by every one of its values', async () => {
   const path = makeDatabase(folder, (database) => {
     database.exec(
