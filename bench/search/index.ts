@@ -131,10 +131,10 @@ async function measure(admin: ConnectionSettings): Promise<string> {
   const plans = new Plans(door, ORG)
   const reports = new Reports(door, ORG)
   const others: [string, () => Promise<readonly object[]>][] = [
-    ['lossy mappings, 50 migrations', () => plans.lossyMappings()],
-    ['tables with declared losses, 50 migrations', () => plans.tablesWithLosses()],
+    ['lossy mappings, a page of 50', () => plans.lossyMappings()],
+    ['tables with declared losses, a page of 50', () => plans.tablesWithLosses()],
     ['migrations by source type', () => plans.migrationsBySource()],
-    ['migrations from SQLite', () => plans.migrationsBySource('sqlite')],
+    ['migrations from SQLite', () => plans.migrationsBySource({}, 'sqlite')],
     ...REPORTS.map((name): [string, () => Promise<readonly object[]>] => [
       `report: ${name}`,
       () => reports.run(name),
@@ -235,9 +235,9 @@ async function explained(admin: ConnectionSettings): Promise<string[]> {
       search,
       [],
     ],
-    ['Lossy mappings', 'sensei_app', LOSSY_MAPPINGS, [50, null]],
-    ['Tables with declared losses', 'sensei_app', TABLES_WITH_LOSSES, [50, null]],
-    ['Migrations from SQLite', 'sensei_app', MIGRATIONS_BY_SOURCE, ['sqlite']],
+    ['Lossy mappings', 'sensei_app', LOSSY_MAPPINGS, [50, null, null, null, null]],
+    ['Tables with declared losses', 'sensei_app', TABLES_WITH_LOSSES, [50, null, null, null]],
+    ['Migrations from SQLite', 'sensei_app', MIGRATIONS_BY_SOURCE, [50, null, 'sqlite']],
   ]
   for (const [title, role, sql, values] of shown) {
     const door = new Door({ ...admin, role })

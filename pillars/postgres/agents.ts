@@ -1,25 +1,42 @@
-/** What an agent keeps of its own work, as one JSON object that it changes field by field. */
-import { SenseiError } from '@sensei/core/errors'
+/** The processes that worked on a migration, and what each of them knew of its work. */
 import type { Json } from '@sensei/core/json'
+import type { AgentEntry } from '@sensei/core/ports/journal'
+import type { Role } from '@sensei/core/ports/tasks'
 import type { Door } from './door.ts'
 
 export interface AgentState {
-  readonly migrationId: string
-  readonly role: string
-  readonly outcome: string
+  readonly id: string
+  readonly role: Role
+  /** Host and pid. */
+  readonly owner: string
+  readonly outcome: AgentEntry['outcome']
   readonly state: Json
+  readonly startedAt: string
   readonly updatedAt: string
+  readonly place: AgentPlace
 }
+
+/** To the microsecond, which a Date would drop. */
+export type AgentPlace = [startedAt: string, id: string]
 
 interface AgentRow {
-  readonly migration_id: string
-  readonly role: string
-  readonly outcome: string
-  readonly state: Json
-  readonly updated_at: Date
+  id: string
+  role: Role
+  owner: string
+  outcome: AgentEntry['outcome']
+  state: Json
+  started_at: Date
+  updated_at: Date
+  position: string
 }
 
-const COLUMNS = 'migration_id, role, outcome, state, updated_at'
+/** Where a snapshot lies never leaves the machine (core/snapshot.ts). */
+const PAGE = `
+select id, role, owner, outcome, state #- '{snapshot,location}' as state, started_at, updated_at,
+  to_char(started_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as position
+from agent_execution
+where migration_id = $1 and ($2::timestamptz is null or (started_at, id) > ($2, $3::uuid))
+order by started_at, id limit $4`
 
 export class Agents {
   readonly #door: Door
@@ -30,35 +47,18 @@ export class Agents {
     this.#orgId = orgId
   }
 
-  async read(agentId: string): Promise<AgentState> {
-    const rows = await this.#door.read(this.#orgId, (tx) =>
-      tx.query<AgentRow & object>(`select ${COLUMNS} from agent_execution where id = $1`, [
-        agentId,
-      ]),
-    )
-    return stateOf(agentId, rows[0])
+  /** In the order in which they started. */
+  async list(
+    migrationId: string,
+    { limit, after }: { readonly limit: number; readonly after?: AgentPlace },
+  ): Promise<readonly AgentState[]> {
+    const values = [migrationId, ...(after ?? [null, null]), limit]
+    const rows = await this.#door.read(this.#orgId, (tx) => tx.query<AgentRow>(PAGE, values))
+    return rows.map(({ started_at: startedAt, updated_at: updatedAt, position, ...row }) => ({
+      ...row,
+      startedAt: startedAt.toISOString(),
+      updatedAt: updatedAt.toISOString(),
+      place: [position, row.id],
+    }))
   }
-
-  /**
-   * Sets these fields and keeps the others. Two agents that set different fields at once both have their way, and run
-   * again after a lost reply it changes nothing more. What has ended keeps its last state.
-   */
-  async update(agentId: string, fields: { readonly [key: string]: Json }): Promise<AgentState> {
-    const rows = await this.#door.write(this.#orgId, (tx) =>
-      tx.query<AgentRow & object>(
-        `update agent_execution set state = state || $2::jsonb, updated_at = clock_timestamp()
-         where id = $1 and outcome = 'working' and jsonb_typeof(state) = 'object' returning ${COLUMNS}`,
-        [agentId, JSON.stringify(fields)],
-      ),
-    )
-    return stateOf(agentId, rows[0])
-  }
-}
-
-function stateOf(agentId: string, row: AgentRow | undefined): AgentState {
-  if (row === undefined) {
-    throw new SenseiError('NOT_FOUND', `no agent ${agentId} is at work here`)
-  }
-  const { migration_id: migrationId, role, outcome, state, updated_at: updatedAt } = row
-  return { migrationId, role, outcome, state, updatedAt: updatedAt.toISOString() }
 }

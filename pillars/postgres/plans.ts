@@ -2,6 +2,9 @@
  * What is asked about plans: their versions, what changed between two, and the three questions of the product over all
  * of a tenant's migrations. Those read the newest version of each plan and are answered from indexes of 0012: a plan is
  * megabytes of jsonb, and row-level security lets the planner use none of jsonb's operators on its way to a row.
+ *
+ * Lists go on after a place: the migration, the version of its plan, and where in it. Of a plan that got a new version
+ * between two pages everything comes again, and nothing is left out.
  */
 import { SenseiError } from '@sensei/core/errors'
 import { type LossRule, lossName } from '@sensei/core/losses'
@@ -15,6 +18,21 @@ export interface PlanVersion {
   readonly createdAt: string
 }
 
+export interface PlanBody extends PlanVersion {
+  readonly plan: Plan
+}
+
+export interface PlansCompared {
+  /** Names both contents, so that what was said about them stays true. */
+  readonly hashes: readonly [from: string, to: string]
+  readonly diff: PlanDiff
+}
+
+/** Migration, version of its plan, table, column: counted from 1. */
+export type MappingPlace = [string, number, number, number]
+/** Migration, version of its plan, the table's first loss: counted from 1. */
+export type LossPlace = [string, number, number]
+
 export interface LossyMapping {
   readonly migrationId: string
   readonly version: number
@@ -22,6 +40,7 @@ export interface LossyMapping {
   readonly column: string
   readonly type: string
   readonly conversion: string
+  readonly place: MappingPlace
 }
 
 export interface TableWithLosses {
@@ -31,6 +50,7 @@ export interface TableWithLosses {
   readonly losses: readonly string[]
   /** Rows touched, the sum over the losses. */
   readonly rows: number
+  readonly place: LossPlace
 }
 
 export interface MigrationsOfSource {
@@ -40,44 +60,73 @@ export interface MigrationsOfSource {
   readonly failed: number
 }
 
-/** The lists go by migration: `limit` of them, those after `after`. */
-export interface PlanList {
-  readonly limit?: number
-  readonly after?: string
+/** A column as the newest plan maps it. */
+export interface PlannedColumn {
+  /** In the table, counted from 1. */
+  readonly number: number
+  readonly source: string
+  readonly target: string
+  readonly type: string
+  readonly conversion: string
 }
 
-const PLANS_MAX = 200
+export interface ListPage<Place> {
+  readonly limit?: number
+  readonly after?: Place
+}
 
+const LIMIT_MAX = 200
+
+/** Each has at least one row to show, except the one in which the page before ended. */
 const newest = (predicate: string): string => `
   select p.org_id, p.migration_id, p.version, p.body from plan p
-  where ${predicate} and ($2::uuid is null or p.migration_id > $2)
+  where ${predicate} and ($2::uuid is null or p.migration_id >= $2)
     and not exists (
       select from plan n where n.org_id = p.org_id and n.migration_id = p.migration_id and n.version > p.version)
-  order by p.migration_id limit $1`
+  order by p.migration_id limit $1::int + 1`
 
 /** The conditions are spelled as those of the partial indexes are. */
 export const LOSSY_MAPPINGS = `
-select l.migration_id, l.version, t ->> 'source' as table, c ->> 'source' as column, c ->> 'type' as type,
-  c ->> 'conversion' as conversion
+select l.migration_id, l.version, t.value ->> 'source' as table, c.value ->> 'source' as column,
+  c.value ->> 'type' as type, c.value ->> 'conversion' as conversion, t.number::int as table_number,
+  c.number::int as column_number
 from (${newest(`p.body @? '$.tables[*].columns[*] ? (@.fidelity == "lossy")'`)}) l,
-  jsonb_array_elements(l.body -> 'tables') t, jsonb_array_elements(t -> 'columns') c
-where c ->> 'fidelity' = 'lossy' order by l.migration_id, t ->> 'source', c ->> 'source'`
+  jsonb_array_elements(l.body -> 'tables') with ordinality t (value, number),
+  jsonb_array_elements(t.value -> 'columns') with ordinality c (value, number)
+where c.value ->> 'fidelity' = 'lossy'
+  and ($2::uuid is null or (l.migration_id, l.version, t.number, c.number) > ($2, $3::int, $4::int, $5::int))
+order by l.migration_id, t.number, c.number limit $1`
 
 export const TABLES_WITH_LOSSES = `
-select l.migration_id, l.version, d ->> 'table' as table,
-  jsonb_agg(jsonb_build_object('rule', d ->> 'rule', 'column', d ->> 'column') order by d ->> 'column', d ->> 'rule')
-    as losses,
-  sum((d ->> 'rows')::numeric)::float8 as rows
-from (${newest("p.body @? '$.losses[*]'")}) l, jsonb_array_elements(l.body -> 'losses') d
-group by l.migration_id, l.version, d ->> 'table' order by l.migration_id, d ->> 'table'`
+select * from (
+  select l.migration_id, l.version, d.value ->> 'table' as table, min(d.number)::int as number,
+    jsonb_agg(jsonb_build_object('rule', d.value ->> 'rule', 'column', d.value ->> 'column')
+      order by d.value ->> 'column', d.value ->> 'rule') as losses,
+    sum((d.value ->> 'rows')::numeric)::float8 as rows
+  from (${newest("p.body @? '$.losses[*]'")}) l,
+    jsonb_array_elements(l.body -> 'losses') with ordinality d (value, number)
+  group by l.migration_id, l.version, d.value ->> 'table'
+) t
+where $2::uuid is null or (t.migration_id, t.version, t.number) > ($2, $3::int, $4::int)
+order by t.migration_id, t.number limit $1`
 
 export const MIGRATIONS_BY_SOURCE = `
 select p.source_engine as engine, count(distinct p.migration_id)::int as migrations,
   count(distinct p.migration_id) filter (where m.status = 'completed')::int as completed,
   count(distinct p.migration_id) filter (where m.status = 'failed')::int as failed
 from plan p join migration m on m.org_id = p.org_id and m.id = p.migration_id
-where $1::text is null or p.source_engine = $1
-group by p.source_engine order by migrations desc, engine`
+where ($2::text is null or p.source_engine > $2) and ($3::text is null or p.source_engine = $3)
+group by p.source_engine order by engine limit $1`
+
+/** One row without a column for a table that there is: after the last column there are none. */
+const COLUMNS = `
+select c.number::int as number, c.value ->> 'source' as source, c.value ->> 'target' as target,
+  c.value ->> 'type' as type, c.value ->> 'conversion' as conversion
+from (select p.body from plan p where p.migration_id = $2 order by p.version desc limit 1) l
+  join lateral jsonb_array_elements(l.body -> 'tables') t on t ->> 'source' = $3
+  left join lateral jsonb_array_elements(t -> 'columns') with ordinality c (value, number)
+    on c.number > $4 and c.value ->> 'source' is not null
+order by c.number limit $1`
 
 export class Plans {
   readonly #door: Door
@@ -88,67 +137,107 @@ export class Plans {
     this.#orgId = orgId
   }
 
-  versions(migrationId: string): Promise<readonly PlanVersion[]> {
+  /** The oldest first. */
+  versions(
+    migrationId: string,
+    { limit, after }: ListPage<number> = {},
+  ): Promise<readonly PlanVersion[]> {
     return this.#read(async (tx) => {
-      const rows = await tx.query<{ version: number; hash: string; created_at: Date }>(
-        'select version, hash, created_at from plan where migration_id = $1 order by version',
-        [migrationId],
+      const rows = await tx.query<VersionRow>(
+        `select version, hash, created_at from plan
+         where migration_id = $2 and version > $3 order by version limit $1`,
+        [checkedLimit(limit), migrationId, after ?? 0],
       )
-      return rows.map(({ version, hash, created_at }) => ({
-        version,
-        hash,
-        createdAt: created_at.toISOString(),
-      }))
+      return rows.map(versionOf)
     })
   }
 
-  diff(migrationId: string, from: number, to: number): Promise<PlanDiff> {
+  get(migrationId: string, version: number): Promise<PlanBody> {
     return this.#read(async (tx) => {
-      const rows = await tx.query<{ version: number; body: Plan }>(
-        'select version, body from plan where migration_id = $1 and version in ($2, $3)',
-        [migrationId, from, to],
-      )
-      const bodyOf = (version: number): Plan => {
-        const found = rows.find((row) => row.version === version)
-        if (found !== undefined) return found.body
-        throw new SenseiError(
-          'NOT_FOUND',
-          `migration ${migrationId} has no plan version ${version}`,
-        )
+      const [found] = await bodies(tx, migrationId, [version])
+      return found as PlanBody
+    })
+  }
+
+  diff(migrationId: string, from: number, to: number): Promise<PlansCompared> {
+    return this.#read(async (tx) => {
+      const [before, after] = await bodies(tx, migrationId, [from, to])
+      const [one, other] = [before as PlanBody, after as PlanBody]
+      return { hashes: [one.hash, other.hash], diff: diffPlans(one.plan, other.plan) }
+    })
+  }
+
+  /** Of one table of the newest plan. */
+  columns(
+    migrationId: string,
+    table: string,
+    { limit, after }: ListPage<number> = {},
+  ): Promise<readonly PlannedColumn[]> {
+    return this.#read(async (tx) => {
+      const values = [checkedLimit(limit), migrationId, table, after ?? 0]
+      const rows = await tx.query<Row<PlannedColumn>>(COLUMNS, values)
+      if (rows.length === 0) {
+        throw new SenseiError('NOT_FOUND', `no plan of ${migrationId} has such a table`)
       }
-      return diffPlans(bodyOf(from), bodyOf(to))
+      return rows.filter(({ number }) => number !== null)
     })
   }
 
-  lossyMappings(list: PlanList = {}): Promise<readonly LossyMapping[]> {
+  lossyMappings({ limit, after }: ListPage<MappingPlace> = {}): Promise<readonly LossyMapping[]> {
     return this.#read(async (tx) => {
-      const rows = await tx.query<Omit<LossyMapping, 'migrationId'> & { migration_id: string }>(
-        LOSSY_MAPPINGS,
-        listValues(list),
+      const rows = await tx.query<
+        Row<Omit<LossyMapping, 'migrationId' | 'place'>> & {
+          migration_id: string
+          table_number: number
+          column_number: number
+        }
+      >(LOSSY_MAPPINGS, [checkedLimit(limit), ...(after ?? [null, null, null, null])])
+      return rows.map(
+        ({ migration_id: migrationId, table_number: table, column_number: column, ...rest }) => ({
+          migrationId,
+          ...rest,
+          place: [migrationId, rest.version, table, column],
+        }),
       )
-      return rows.map(({ migration_id: migrationId, ...rest }) => ({ migrationId, ...rest }))
     })
   }
 
-  tablesWithLosses(list: PlanList = {}): Promise<readonly TableWithLosses[]> {
+  tablesWithLosses({
+    limit,
+    after,
+  }: ListPage<LossPlace> = {}): Promise<readonly TableWithLosses[]> {
     return this.#read(async (tx) => {
       const rows = await tx.query<{
         migration_id: string
         version: number
         table: string
+        number: number
         losses: readonly { readonly rule: LossRule; readonly column: string }[]
         rows: number
-      }>(TABLES_WITH_LOSSES, listValues(list))
-      return rows.map(({ migration_id: migrationId, losses, ...rest }) => ({
+      }>(TABLES_WITH_LOSSES, [checkedLimit(limit), ...(after ?? [null, null, null])])
+      return rows.map(({ migration_id: migrationId, version, table, number, losses, ...rest }) => ({
         migrationId,
+        version,
+        table,
         ...rest,
-        losses: losses.map((loss) => lossName({ ...loss, table: rest.table })),
+        losses: losses.map((loss) => lossName({ ...loss, table })),
+        place: [migrationId, version, number],
       }))
     })
   }
 
-  migrationsBySource(engine?: string): Promise<readonly MigrationsOfSource[]> {
-    return this.#read((tx) => tx.query<MigrationsOfSource>(MIGRATIONS_BY_SOURCE, [engine ?? null]))
+  /** By engine; of one alone where it is named. */
+  migrationsBySource(
+    { limit, after }: ListPage<string> = {},
+    engine?: string,
+  ): Promise<readonly MigrationsOfSource[]> {
+    return this.#read((tx) =>
+      tx.query<Row<MigrationsOfSource>>(MIGRATIONS_BY_SOURCE, [
+        checkedLimit(limit),
+        after ?? null,
+        engine ?? null,
+      ]),
+    )
   }
 
   #read<T>(work: (tx: Tx) => Promise<T>): Promise<T> {
@@ -156,9 +245,36 @@ export class Plans {
   }
 }
 
-function listValues({ limit = 50, after }: PlanList): readonly unknown[] {
-  if (!Number.isInteger(limit) || limit < 1 || limit > PLANS_MAX) {
-    throw new SenseiError('REQUEST_INVALID', `limit is a whole number from 1 to ${PLANS_MAX}`)
-  }
-  return [limit, after ?? null]
+type Row<T> = { [K in keyof T]: T[K] }
+
+interface VersionRow {
+  version: number
+  hash: string
+  created_at: Date
+}
+
+function versionOf({ version, hash, created_at }: VersionRow): PlanVersion {
+  return { version, hash, createdAt: created_at.toISOString() }
+}
+
+/** In the order of `versions`. */
+async function bodies(
+  tx: Tx,
+  migrationId: string,
+  versions: readonly number[],
+): Promise<readonly PlanBody[]> {
+  const rows = await tx.query<VersionRow & { body: Plan }>(
+    'select version, hash, created_at, body from plan where migration_id = $1 and version = any ($2::int[])',
+    [migrationId, versions],
+  )
+  return versions.map((wanted) => {
+    const found = rows.find(({ version }) => version === wanted)
+    if (found !== undefined) return { ...versionOf(found), plan: found.body }
+    throw new SenseiError('NOT_FOUND', `migration ${migrationId} has no plan version ${wanted}`)
+  })
+}
+
+function checkedLimit(limit = 50): number {
+  if (Number.isInteger(limit) && limit >= 1 && limit <= LIMIT_MAX) return limit
+  throw new SenseiError('REQUEST_INVALID', `limit is a whole number from 1 to ${LIMIT_MAX}`)
 }

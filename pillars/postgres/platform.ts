@@ -5,6 +5,7 @@
 import type { KeyMode } from '@sensei/core/api-key'
 import type { Json } from '@sensei/core/json'
 import type { Journal } from '@sensei/core/ports/journal'
+import { Agents } from './agents.ts'
 import { ApiKeys } from './api-keys.ts'
 import type { ConnectionSettings } from './connection.ts'
 import { Connections } from './connections.ts'
@@ -17,10 +18,12 @@ import { LogWriter } from './logs.ts'
 import { type MigrationPage, migrationPage, type MigrationQuery } from './migration-pages.ts'
 import { Organizations } from './organizations.ts'
 import { Passwords } from './passwords.ts'
+import { Plans } from './plans.ts'
 import { Reports } from './reports.ts'
 import { Search } from './search.ts'
 import { NO_TENANT } from './services.ts'
 import { Sessions } from './sessions.ts'
+import { type ColumnQuestion, type MappingSuggestion, suggestMappings } from './suggest.ts'
 import { Users } from './users.ts'
 import { Vault } from './vault.ts'
 
@@ -85,6 +88,22 @@ export class Platform {
 
   migrations(orgId: string, query: MigrationQuery): Promise<MigrationPage> {
     return inOurWords(() => this.#door.read(orgId, (tx) => migrationPage(tx, orgId, query)))
+  }
+
+  plans(orgId: string): Plans {
+    return new Plans(this.#door, orgId)
+  }
+
+  agents(orgId: string): Agents {
+    return new Agents(this.#door, orgId)
+  }
+
+  /** For each column what mappings that the organization approved say of it. */
+  suggestions(
+    orgId: string,
+    columns: readonly ColumnQuestion[],
+  ): Promise<readonly (readonly MappingSuggestion[])[]> {
+    return suggestMappings(this.#door, orgId, columns)
   }
 
   /** `cursorKey` signs where its pages end. */

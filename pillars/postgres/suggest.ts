@@ -14,6 +14,8 @@ export interface ColumnQuestion {
   readonly column: string
   /** The PostgreSQL type that the values ask for; equal types rank higher. */
   readonly type?: string
+  /** What this migration itself approved suggests nothing. */
+  readonly exceptMigration?: string
   readonly limit?: number
 }
 
@@ -66,7 +68,8 @@ with asked as (select ${words('$1')} as name, ${words('$2')} as place),
 scored as (
   select m.*, 0.75 * ${similarity}(m.words, asked.name) + 0.15 * ${similarity}(${words('m.source_table')}, asked.place)
     + case when m.target_type = $3 then 0.1 else 0 end as score
-  from approved_mapping m, asked where ${similarity}(m.words, asked.name) > 0.2
+  from approved_mapping m, asked
+  where ${similarity}(m.words, asked.name) > 0.2 and ($5::uuid is null or m.migration_id <> $5)
 )${RANKED}`
 
 /** The comparison is by bytes, so a range of the index is all names that begin so. */
@@ -77,17 +80,22 @@ with scored as (
     + case when m.target_type = $3 then 0.1 else 0 end as score
   from approved_mapping m
   where m.words >= ${words('$1')} and m.words < ${words('$1')} || chr(1114111)
+    and ($5::uuid is null or m.migration_id <> $5)
 )${RANKED}`
 
+/** For each question its answers, the best one first. */
 export async function suggestMappings(
   door: Door,
   orgId: string,
-  question: ColumnQuestion,
-): Promise<readonly MappingSuggestion[]> {
+  questions: readonly ColumnQuestion[],
+): Promise<readonly (readonly MappingSuggestion[])[]> {
   await door.write(orgId, (tx) => tx.query(REMEMBER))
-  return door.read(orgId, async (tx) =>
-    tx.query<Row>(await suggestionQuery(tx), valuesOf(question)),
-  )
+  return door.read(orgId, async (tx) => {
+    const query = await suggestionQuery(tx)
+    const answers: Row[][] = []
+    for (const question of questions) answers.push(await tx.query<Row>(query, valuesOf(question)))
+    return answers
+  })
 }
 
 type Row = { [K in keyof MappingSuggestion]: MappingSuggestion[K] }
@@ -97,6 +105,7 @@ export async function suggestionQuery(tx: Tx): Promise<string> {
   return similarity === null ? BY_BEGINNING : bySimilarity(similarity)
 }
 
-export function valuesOf({ table, column, type, limit = 5 }: ColumnQuestion): unknown[] {
-  return [column, table, type ?? '', Math.min(Math.max(limit, 1), LIMIT_MAX)]
+export function valuesOf(question: ColumnQuestion): unknown[] {
+  const { table, column, type = '', limit = 5, exceptMigration } = question
+  return [column, table, type, Math.min(Math.max(limit, 1), LIMIT_MAX), exceptMigration ?? null]
 }

@@ -2,14 +2,18 @@
 import type { FastifyInstance } from 'fastify'
 import type { ZodTypeProvider } from 'fastify-type-provider-zod'
 import type { ServerParts } from '../parts.ts'
+import { addAgents } from './agents.ts'
 import { addApiKeys } from './api-keys.ts'
 import { addConnections } from './connections.ts'
 import { addMembers } from './members.ts'
 import { addMigrations } from './migrations.ts'
 import { addOrganization } from './organization.ts'
+import { addPlanQuestions } from './plan-questions.ts'
+import { addPlans } from './plans.ts'
 import { addReports } from './reports.ts'
 import { addSearch } from './search.ts'
 import { addSessions } from './sessions.ts'
+import { addSuggestions } from './suggestions.ts'
 
 const RESOURCES = [
   addOrganization,
@@ -18,6 +22,10 @@ const RESOURCES = [
   addSessions,
   addConnections,
   addMigrations,
+  addAgents,
+  addPlans,
+  addPlanQuestions,
+  addSuggestions,
   addSearch,
   addReports,
 ]

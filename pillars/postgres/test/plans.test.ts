@@ -108,6 +108,7 @@ describe.each([18, 15] as const)('plans, agents and reports on PostgreSQL %i', (
         column: 'note',
         type: 'text',
         conversion: 'any-as-text',
+        place: [lossy, 2, 1, 2],
       },
     ])
     expect(await plans.tablesWithLosses()).toEqual([
@@ -117,13 +118,19 @@ describe.each([18, 15] as const)('plans, agents and reports on PostgreSQL %i', (
         table: 'Shop',
         losses: ['mixed-to-text:Shop.c0', 'mixed-to-text:Shop.c1'],
         rows: 20,
+        place: [lossy, 2, 1],
       },
     ])
     expect(await plans.migrationsBySource()).toEqual([
       { engine: 'sqlite', migrations: 2, completed: 0, failed: 1 },
     ])
-    expect(await plans.migrationsBySource('mysql')).toEqual([])
-    expect(await plans.lossyMappings({ after: lossy })).toEqual([])
+    expect(await plans.migrationsBySource({}, 'mysql')).toEqual([])
+    expect(await plans.migrationsBySource({ after: 'sqlite' })).toEqual([])
+    expect(await plans.lossyMappings({ after: [lossy, 2, 1, 2] })).toEqual([])
+    expect(await plans.tablesWithLosses({ after: [lossy, 2, 1] })).toEqual([])
+    // Where a page ended in a version that is not the newest any more, the newest comes whole.
+    expect(await plans.lossyMappings({ after: [lossy, 1, 9, 9] })).toHaveLength(1)
+    expect(await plans.tablesWithLosses({ after: [lossy, 1, 9] })).toHaveLength(1)
     expect(await codeOf(plans.lossyMappings({ limit: 1e9 }))).toBe('REQUEST_INVALID')
   })
 
@@ -135,7 +142,8 @@ describe.each([18, 15] as const)('plans, agents and reports on PostgreSQL %i', (
       [1, 'h1'],
       [2, 'h2'],
     ])
-    const diff = await plans.diff(lossy, 1, 2)
+    const { diff, hashes } = await plans.diff(lossy, 1, 2)
+    expect(hashes).toEqual(['h1', 'h2'])
     expect(diff.tables.changed[0]?.columns.changed).toEqual([
       { column: 'note', changes: [{ field: 'fidelity', before: '"exact"', after: '"lossy"' }] },
     ])
@@ -144,37 +152,45 @@ describe.each([18, 15] as const)('plans, agents and reports on PostgreSQL %i', (
   })
 
   test.each([
-    ['lossy mappings', LOSSY_MAPPINGS, 'plan_lossy'],
-    ['tables with losses', TABLES_WITH_LOSSES, 'plan_losses'],
-  ])('%s are found by their index, under row-level security', async (_, sql, index) => {
+    ['lossy mappings', LOSSY_MAPPINGS, 'plan_lossy', [null, null, null, null]],
+    ['tables with losses', TABLES_WITH_LOSSES, 'plan_losses', [null, null, null]],
+  ])('%s are found by their index, under row-level security', async (_, sql, index, after) => {
     const lines = await plane.door.read(plane.orgId, async (tx) => {
       await tx.query('set local enable_seqscan = off')
       await tx.query('set local enable_bitmapscan = off')
-      return tx.query<{ 'QUERY PLAN': string }>(`explain ${sql}`, [50, null])
+      return tx.query<{ 'QUERY PLAN': string }>(`explain ${sql}`, [50, ...after])
     })
     expect(JSON.stringify(lines)).toContain(`${index} on plan p`)
   })
 
-  test('an agent changes its state field by field, and only while it works', async () => {
+  test('the columns of a planned table come page by page, and after the last one there are none', async () => {
+    const plans = new Plans(plane.door, plane.orgId)
+    const [id, note] = await plans.columns(lossy, 'Shop')
+    expect([id?.source, note?.source, note?.number]).toEqual(['id', 'note', 2])
+    expect(await plans.columns(lossy, 'Shop', { after: 1 })).toEqual([note])
+    expect(await plans.columns(lossy, 'Shop', { after: 2 })).toEqual([])
+    expect(await codeOf(plans.columns(lossy, 'shop'))).toBe('NOT_FOUND')
+    expect(await codeOf(new Plans(plane.door, other).columns(lossy, 'Shop'))).toBe('NOT_FOUND')
+  })
+
+  test('agents come in the order of their starts, each with what it knew, and not where it lay', async () => {
     const agents = new Agents(plane.door, plane.orgId)
-    await Promise.all([agents.update(agentId, { chunk: 2 }), agents.update(agentId, { rows: 500 })])
-    expect((await agents.read(agentId)).state).toEqual({ chunk: 2, table: 'a', rows: 500 })
-    expect(await codeOf(new Agents(plane.door, other).read(agentId))).toBe('NOT_FOUND')
-    expect(await codeOf(new Agents(plane.door, other).update(agentId, { chunk: 9 }))).toBe(
-      'NOT_FOUND',
-    )
-    await plane.journal.record(lossy, [
-      {
-        kind: 'agent',
-        id: agentId,
-        role: 'worker',
-        owner: 'w1',
-        state: { over: true },
-        outcome: 'done',
-      },
-    ])
-    expect(await codeOf(agents.update(agentId, { chunk: 3 }))).toBe('NOT_FOUND')
-    expect((await agents.read(agentId)).state).toEqual({ over: true })
+    const scout = {
+      kind: 'agent',
+      id: randomUUID(),
+      role: 'scout',
+      owner: 's1',
+      state: { snapshot: { name: 'n', location: '/private/copy' } },
+      outcome: 'done',
+    } as const
+    await plane.journal.record(lossy, [scout])
+    const [first, second] = await agents.list(lossy, { limit: 9 })
+    expect(first).toMatchObject({ id: agentId, role: 'worker', state: { chunk: 1, table: 'a' } })
+    expect(second).toMatchObject({ id: scout.id, state: { snapshot: { name: 'n' } } })
+    expect(JSON.stringify(second)).not.toContain('/private')
+    const place = first?.place ?? ['', '']
+    expect(await agents.list(lossy, { limit: 9, after: place })).toEqual([second])
+    expect(await new Agents(plane.door, other).list(lossy, { limit: 9 })).toEqual([])
   })
 
   test('the reports add up what the migrations left behind', async () => {

@@ -1,7 +1,12 @@
 import { randomUUID } from 'node:crypto'
 import { server } from '@sensei/contracts/servers'
 import { PostgresJournal } from '@sensei/postgres/journal'
-import { suggestionQuery, suggestMappings, valuesOf } from '@sensei/postgres/suggest'
+import {
+  type ColumnQuestion,
+  suggestionQuery,
+  suggestMappings,
+  valuesOf,
+} from '@sensei/postgres/suggest'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { endpoints, type TestControl, testControl } from './control-database.ts'
 
@@ -66,17 +71,18 @@ describe.each([18, 15] as const)('suggestions on PostgreSQL %i', (version) => {
       expectedVersion: 2,
       payload: planned as never,
     })
-    if (!approved) return
+    if (!approved) return id
     const payload = { ...planned, acceptedLosses: [] }
     await journal.transition({ ...step, event: 'approved', expectedVersion: 3, payload })
+    return id
   }
 
+  const ask = async (orgId: string, question: ColumnQuestion) => {
+    const [answers = []] = await suggestMappings(plane.door, orgId, [question])
+    return answers
+  }
   const suggest = (column: string, type?: string) =>
-    suggestMappings(plane.door, plane.orgId, {
-      table: 'Orders',
-      column,
-      ...(type === undefined ? {} : { type }),
-    })
+    ask(plane.orgId, { table: 'Orders', column, ...(type === undefined ? {} : { type }) })
 
   test('the likest name comes first, with how often it was approved', async () => {
     const [first] = await suggest('CustomerID')
@@ -95,11 +101,21 @@ describe.each([18, 15] as const)('suggestions on PostgreSQL %i', (version) => {
     const columns = (await suggest('customerId')).map(({ column }) => column)
     expect(columns).not.toContain('client')
     expect(columns).not.toContain('secret_canary')
-    const theirs = await suggestMappings(plane.door, other, {
-      table: 'Order',
-      column: 'customerId',
-    })
+    const theirs = await ask(other, { table: 'Order', column: 'customerId' })
     expect(theirs.map(({ column }) => column)).toEqual(['secret_canary'])
+  })
+
+  test('a migration suggests nothing to itself, and many columns are asked for at once', async () => {
+    const id = await approve(plane.orgId, [['loyaltyTier', 'loyalty_tier', 'smallint', 'integer']])
+    const question = { table: 'Order', column: 'loyaltyTier' }
+    const [own, others, unlike] = await suggestMappings(plane.door, plane.orgId, [
+      { ...question, exceptMigration: id },
+      question,
+      { table: 'Order', column: 'zzz' },
+    ])
+    expect(own).toEqual([])
+    expect(others).toMatchObject([{ column: 'loyalty_tier', migrations: 1 }])
+    expect(unlike).toEqual([])
   })
 
   test('of equal names the one of the asked type comes first', async () => {
