@@ -4,24 +4,30 @@
  * no copy elsewhere. Whoever reads slowly stops the server: a chunk is taken only when the one before was used.
  *
  *   Message  code, int32 length of itself and what follows, bytes      CopyData 'd'      CopyOutResponse 'H'      CopyDone 'c'
+ *
+ * Until CopyOutResponse everything is for `pg`, which may hold the first half of a notice that came before; it is handed the
+ * bytes one by one, so that none of the data is among them.
  */
 import type { Duplex } from 'node:stream'
 import type { Connection, Submittable } from 'pg'
 
 const HEAD_BYTES = 5
 const COPY_DATA = 0x64
-/** CopyOutResponse, and what a server may say at any time: ParameterStatus, NoticeResponse, NotificationResponse. */
-const PASSED_OVER: readonly number[] = [0x48, 0x53, 0x4e, 0x41]
+/** What a server may say at any time: ParameterStatus, NoticeResponse, NotificationResponse. */
+const PASSED_OVER: readonly number[] = [0x53, 0x4e, 0x41]
 
 type OnData = (bytes: Buffer) => void
 
 export class CopyOut implements Submittable {
   readonly #sql: string
   readonly #finished = Promise.withResolvers<void>()
+  #connection: Connection | null = null
   #stream: Duplex | null = null
   /** How `pg` itself takes what the server sends; it waits until the COPY is over. */
   #pg: OnData | null = null
   #failure: { readonly error: unknown } | null = null
+  /** `pg` has read CopyOutResponse: what follows are whole messages. */
+  #begun = false
   /** The server has sent all, or an error. */
   #over = false
   #wake: () => void = () => undefined
@@ -73,7 +79,7 @@ export class CopyOut implements Submittable {
   /** The data of the messages in `chunk`, at its beginning. */
   #dataIn(chunk: Buffer): Buffer {
     let end = 0
-    for (let at = 0; at < chunk.length; ) {
+    for (let at = this.#begun ? 0 : this.#lead(chunk); at < chunk.length; ) {
       if (this.#left === 0) {
         at = this.#readHead(chunk, at)
         if (this.#over) break
@@ -88,6 +94,18 @@ export class CopyOut implements Submittable {
       at += part
     }
     return chunk.subarray(0, end)
+  }
+
+  /** Returns where the data begins. Where there is none to come, all of the chunk is for `pg`. */
+  #lead(chunk: Buffer): number {
+    for (let at = 0; at < chunk.length; ) {
+      this.#pg?.(chunk.subarray(at, ++at))
+      if (this.#begun) return at
+      if (!this.#over) continue
+      this.#giveBack(chunk.subarray(at))
+      break
+    }
+    return chunk.length
   }
 
   /** Returns where it stopped. Any message but those of a COPY under way is for `pg`. */
@@ -112,6 +130,7 @@ export class CopyOut implements Submittable {
     this.#over = true
     const [stream, pg] = [this.#stream, this.#pg]
     if (stream === null || pg === null) return
+    this.#connection?.removeListener('copyOutResponse', this.#onBegin)
     stream.removeListener('readable', this.#onReadable)
     stream.on('data', pg)
     pg(rest)
@@ -121,20 +140,27 @@ export class CopyOut implements Submittable {
 
   readonly #onReadable = (): void => this.#wake()
 
+  readonly #onBegin = (): void => {
+    this.#begun = true
+  }
+
   // What `pg` calls on the query that is active on its connection.
 
   submit(connection: Connection): void {
     const stream = connection.stream as Duplex
+    this.#connection = connection
     this.#stream = stream
     this.#pg = stream.listeners('data').at(-1) as OnData
     stream.removeListener('data', this.#pg)
     stream.on('readable', this.#onReadable)
+    connection.once('copyOutResponse', this.#onBegin)
     connection.query(this.#sql)
     this.#wake()
   }
 
+  /** How many rows it were, the data tells. */
   handleCommandComplete(): void {
-    // How many rows it were, the data tells.
+    this.#over = true
   }
 
   handleReadyForQuery(): void {
@@ -142,6 +168,7 @@ export class CopyOut implements Submittable {
   }
 
   handleError(error: unknown): void {
+    this.#over = true
     this.#failure = { error }
     this.#finished.reject(error)
     this.#wake()

@@ -47,9 +47,9 @@ afterAll(async () => {
   await database.drop()
 })
 
-async function read(sql: string): Promise<string> {
+async function read(sql: string, from = client): Promise<string> {
   const parts: Buffer[] = []
-  for await (const chunk of client.query(new CopyOut(`copy (${sql}) to stdout`)).chunks())
+  for await (const chunk of from.query(new CopyOut(`copy (${sql}) to stdout`)).chunks())
     parts.push(Buffer.from(chunk))
   return Buffer.concat(parts).toString()
 }
@@ -61,6 +61,55 @@ test.each([1, 2, 5, 6, 64, 5_000])('pieces of up to %i bytes are put together', 
   expect(await read(sql)).toBe(rows.join(''))
   expect(await read('select 1 where false')).toBe('')
   expect((await client.query('select 7 as n')).rows).toEqual([{ n: 7 }])
+})
+
+/** NoticeResponse: its severity, code and message. */
+const NOTICE = (() => {
+  const fields = Buffer.from('SNOTICE\0C00000\0Mcut in half\0\0')
+  const head = Buffer.from([0x4e, 0, 0, 0, 4 + fields.length])
+  return Buffer.concat([head, fields])
+})()
+const READY = Buffer.from([0x5a, 0, 0, 0, 5, 0x49])
+
+/** Says a notice between two questions, of which `pg` reads the first part with the answer before. */
+function interrupting(url: URL, at: () => number): Server {
+  return createServer({ noDelay: true }, (near) => {
+    const far = connect({ port: Number(url.port), host: url.hostname, noDelay: true })
+    near.pipe(far)
+    near.on('error', () => far.destroy())
+    far.on('error', () => near.destroy())
+    let rest = Buffer.alloc(0)
+    far.on('data', (chunk) => {
+      const ready = chunk.subarray(-READY.length).equals(READY)
+      const begun = ready ? NOTICE.subarray(0, at()) : Buffer.alloc(0)
+      near.write(Buffer.concat([rest, chunk, begun]))
+      rest = ready ? NOTICE.subarray(at()) : Buffer.alloc(0)
+    })
+    far.on('end', () => near.end())
+  })
+}
+
+test('a notice of which half is read when the COPY begins is a notice, and no row', async () => {
+  let half = 0
+  const url = new URL(database.url)
+  const server = interrupting(new URL(url), () => half).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  url.host = `127.0.0.1:${(server.address() as AddressInfo).port}`
+  const interrupted = new Client({ connectionString: url.href })
+  let notices = 0
+  interrupted.on('notice', () => (notices += 1))
+  await interrupted.connect()
+  for (half = 0; half < NOTICE.length; half += 1) {
+    expect(await read('select 10 + i from generate_series(0, 2) i', interrupted)).toBe(
+      '10\n11\n12\n',
+    )
+    await expect(read('select nothing', interrupted)).rejects.toThrow(/"nothing"/)
+    expect((await interrupted.query('select 7 as n')).rows).toEqual([{ n: 7 }])
+  }
+  // The last one's second half is never sent.
+  expect(notices).toBe(3 * NOTICE.length)
+  await interrupted.end()
+  server.close()
 })
 
 test('an error in the middle is thrown, and the next question is answered', async () => {
