@@ -1,6 +1,10 @@
-import { createHash, randomUUID } from 'node:crypto'
+import { createHash, createHmac, randomUUID } from 'node:crypto'
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { knownError, problemOf } from '../problems.ts'
 import { type Answer, type Installation, Served, serveTwins } from './served.ts'
 
 describe.each(['PostgreSQL 18', 'PostgreSQL 15'] as const)(
@@ -167,6 +171,61 @@ describe.each(['PostgreSQL 18', 'PostgreSQL 15'] as const)(
       expect(mine.json.id).not.toBe(theirs.json.id)
     })
 
+    type Step = Parameters<ReturnType<Installation['platform']['journal']>['transition']>[0]
+
+    /** What the API would answer to a command whose transition is this one; null where it goes through. */
+    async function refusalOf(migrationId: string, event: Step['event'], expectedVersion: number) {
+      const payload = { planVersion: 1, planHash: 'h', acceptedLosses: [] } as never
+      const step = { migrationId, event, expectedVersion, payload, actor: 'operator:test' }
+      return home.platform
+        .journal(home.plane.orgId)
+        .transition(step)
+        .then(
+          () => null,
+          (error: unknown) => {
+            const { status, code } = problemOf(knownError(error), 'r', '/')
+            return `${status} ${code}`
+          },
+        )
+    }
+
+    async function at(steps: readonly Step['event'][]): Promise<string> {
+      const id = await migration(home.plane.orgId)
+      for (const [index, event] of steps.entries())
+        expect(await refusalOf(id, event, index + 1)).toBeNull()
+      return id
+    }
+
+    const TO_RUNNING = ['planning_started', 'planned', 'approved', 'started'] as const
+
+    test('bad input 88: of ten starts at once one begins, and the others are conflicts', async () => {
+      const id = await at(TO_RUNNING.slice(0, 3))
+      const starts = await Promise.all(
+        Array.from({ length: 10 }, () => refusalOf(id, 'started', 4)),
+      )
+      expect(starts.filter((refusal) => refusal === null)).toHaveLength(1)
+      expect(starts.filter((refusal) => refusal === '409 VERSION_CONFLICT')).toHaveLength(9)
+      expect((await served.call('GET', `/v1/migrations/${id}`, { key })).json).toMatchObject({
+        status: 'running',
+        version: 5,
+      })
+    })
+
+    test('bad input 88: of cancelling and completing at once one happens, and what is done resumes no more', async () => {
+      const id = await at([...TO_RUNNING, 'validation_started'])
+      const both = await Promise.all([
+        refusalOf(id, 'cancel_requested', 6),
+        refusalOf(id, 'completed', 6),
+      ])
+      expect(both.filter((refusal) => refusal === null)).toHaveLength(1)
+      expect(both.filter((refusal) => refusal === '409 VERSION_CONFLICT')).toHaveLength(1)
+      const done = await at([...TO_RUNNING, 'validation_started', 'completed'])
+      expect(await refusalOf(done, 'resumed', 7)).toBe('409 TRANSITION_REFUSED')
+      expect(await refusalOf(done, 'cancel_requested', 7)).toBe('409 TRANSITION_REFUSED')
+      const { json } = await served.call('GET', `/v1/migrations/${done}/events`, { key })
+      expect(json.data).toHaveLength(7)
+    })
+
     test('bad input 89: a cursor that the list did not give, and a limit that is none, are refused', async () => {
       await Promise.all([home.key(), home.key()])
       const first = await served.call('GET', '/v1/api-keys?limit=1', { key })
@@ -235,6 +294,47 @@ describe.each(['PostgreSQL 18', 'PostgreSQL 15'] as const)(
       }
       expect((await served.call('GET', '/v1/api-keys')).status).toBe(401)
       expect((await served.call('GET', '/v1/api-keys', { key })).status).toBe(200)
+    })
+
+    test('bad input 92: a JSON Web Token lets nobody in, whatever its header asks for, and nothing is fetched for it', async () => {
+      const asked: string[] = []
+      const elsewhere = createServer((request, response) => {
+        asked.push(String(request.url))
+        response.end('{"keys":[]}')
+      }).listen(0, '127.0.0.1')
+      await once(elsewhere, 'listening')
+      const { port } = elsewhere.address() as AddressInfo
+      const part = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url')
+      const claims = part({
+        sub: 'operator:test',
+        org_id: home.plane.orgId,
+        aud: 'other',
+        exp: 4e9,
+      })
+      const headers = [
+        { alg: 'none' },
+        { alg: 'HS256' },
+        { alg: 'HS256', kid: '../../../dev/null' },
+        { alg: 'RS256', jku: `http://127.0.0.1:${port}/keys` },
+        { alg: 'RS256', x5u: `http://127.0.0.1:${port}/certificate` },
+      ]
+      const anonymous = told(await served.call('GET', '/v1/members'), '-')
+      for (const header of headers) {
+        const mac = createHmac('sha256', '')
+          .update(`${part(header)}.${claims}`)
+          .digest('base64url')
+        for (const signature of ['', mac]) {
+          const token = `${part(header)}.${claims}.${signature}`
+          const cookie = `__Host-sensei_session=${token}`
+          for (const headers of [{ authorization: `Bearer ${token}` }, { cookie }]) {
+            expect(told(await served.call('GET', '/v1/members', { headers }), '-')).toEqual(
+              anonymous,
+            )
+          }
+        }
+      }
+      expect(asked).toEqual([])
+      elsewhere.close()
     })
 
     async function logIn(email: string, password: string, headers = {}): Promise<Answer> {
