@@ -13,11 +13,11 @@ import {
   rmSync,
   writeFileSync,
 } from 'node:fs'
-import { createServer } from 'node:net'
 import path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { SenseiError } from '@sensei/core/errors'
 import { Client } from 'pg'
+import { freePort } from './free-port.ts'
 import { serverUser } from './postgres-binaries.ts'
 import type { ServerAddress } from './postgres-server.ts'
 import { runFolder } from './run-folder.ts'
@@ -117,13 +117,4 @@ async function untilReady(
     'CONTROL_UNREACHABLE',
     `PgBouncer did not start\n${readFileSync(log, 'utf8')}`,
   )
-}
-
-async function freePort(): Promise<number> {
-  const probe = createServer().listen(0, '127.0.0.1')
-  await once(probe, 'listening')
-  const address = probe.address()
-  probe.close()
-  await once(probe, 'close')
-  return typeof address === 'object' && address !== null ? address.port : 0
 }

@@ -1,5 +1,6 @@
 /** The server process of a data folder: made, found, started, stopped. */
 import { type ChildProcess, execFile, spawn, spawnSync } from 'node:child_process'
+import { randomInt } from 'node:crypto'
 import {
   chownSync,
   closeSync,
@@ -25,6 +26,10 @@ const run = promisify(execFile)
 export const SUPERUSER = 'postgres'
 
 const START_TRIES_MAX = 20
+/** Below those that kernels lend to clients: a server that starts again would now and then find its own port lent out. */
+const PORT_MIN = 20_000
+const PORT_MAX = 32_000
+const PORT_TRIES_MAX = 100
 const STOP_MS_MAX = 120_000
 /** Recovery comes after the file is written, so this is for a process that hangs, on a dead disk for example. */
 const LISTED_MS_MAX = 60_000
@@ -265,14 +270,19 @@ function lastPort(data: string): number {
 }
 
 async function freePort(wanted: number): Promise<number> {
-  return new Promise((resolve, reject) => {
+  if (wanted !== 0 && (await isFree(wanted))) return wanted
+  for (let tries = 0; tries < PORT_TRIES_MAX; tries++) {
+    const port = randomInt(PORT_MIN, PORT_MAX)
+    if (await isFree(port)) return port
+  }
+  throw new SenseiError('CONTROL_UNREACHABLE', 'the embedded PostgreSQL found no free port')
+}
+
+function isFree(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
     const probe = createServer()
-    probe.once('error', (error) => (wanted === 0 ? reject(error) : resolve(freePort(0))))
-    probe.listen(wanted, '127.0.0.1', () => {
-      const address = probe.address()
-      const port = typeof address === 'object' && address !== null ? address.port : 0
-      probe.close(() => resolve(port))
-    })
+    probe.once('error', () => resolve(false))
+    probe.listen(port, '127.0.0.1', () => probe.close(() => resolve(true)))
   })
 }
 
