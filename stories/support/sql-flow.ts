@@ -21,7 +21,6 @@ import {
   isForOfStatement,
   isFunctionDeclaration,
   isFunctionExpression,
-  isGetAccessorDeclaration,
   isIdentifier,
   isMethodDeclaration,
   isPrivateIdentifier,
@@ -385,7 +384,9 @@ export class SqlFlow {
       const { name } = node as unknown as { name: Node }
       return [...this.#index.functionsOf(name.getText())]
     }
-    if (isFunctionLike(node) || isGetAccessorDeclaration(node)) return [node]
+    // A function of a library is declared without a body: what it returns came from outside.
+    if (isFunctionLike(node))
+      return (node as unknown as { body?: Node }).body === undefined ? [] : [node]
     if (node.kind === SyntaxKind.PropertySignature) {
       const { name } = node as unknown as { name: Node }
       return this.#written(node, name.getText()).filter(isFunctionLike)
