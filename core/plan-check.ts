@@ -110,7 +110,13 @@ export const planSchema = z.strictObject({
   append: z.boolean(),
   tables: z.array(table).max(TABLES_MAX),
   views: objects(
-    z.strictObject({ source: sourceName, target: targetName, source_sql: text, target_sql: text }),
+    z.strictObject({
+      source: sourceName,
+      target: targetName,
+      source_sql: text,
+      target_sql: text,
+      reads: objects(sourceName),
+    }),
   ),
   skipped: objects(
     z.strictObject({

@@ -132,6 +132,8 @@ export interface ViewMapping {
   /** The SELECT in the source's dialect, and in PostgreSQL's. */
   readonly source_sql: string
   readonly target_sql: string
+  /** The source tables that it reads, also through other views. */
+  readonly reads: readonly string[]
 }
 
 export interface SkippedObject {

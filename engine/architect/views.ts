@@ -19,6 +19,7 @@ export function mapViews(
 ): readonly ViewMapping[] {
   const done = new Map<string, Relation>()
   const mapped: ViewMapping[] = []
+  const byName = new Map(survey.objects.map((object) => [foldName(object.name), object]))
   for (const { source, target } of inReadingOrder(views)) {
     const { value, reason } = attempt(() => mapView(survey, draft, done, source, target))
     if (value === null) {
@@ -31,10 +32,22 @@ export function mapViews(
       })
       continue
     }
-    mapped.push(value.mapping)
+    mapped.push({ ...value.mapping, reads: tablesRead(source, byName) })
     done.set(foldName(source.name), value.relation)
   }
   return mapped
+}
+
+/** Through the views that it reads; those that read in a circle were refused by the source. */
+function tablesRead(
+  view: SurveyObject,
+  objects: ReadonlyMap<string, SurveyObject>,
+): readonly string[] {
+  const tables = (view.reads ?? []).flatMap((name) => {
+    const read = objects.get(foldName(name))
+    return read?.kind === 'view' ? tablesRead(read, objects) : [name]
+  })
+  return [...new Set(tables)].toSorted()
 }
 
 function mapView(

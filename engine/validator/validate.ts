@@ -23,10 +23,11 @@ import type {
 import { workAhead } from './ahead.ts'
 import { condense, type SourcePass, startSourcePass, tablesAhead } from './buckets.ts'
 import { comparable } from './comparable.ts'
-import { compareQuery, compareView, CUT, queryOfView, type QueryToRun } from './queries.ts'
+import { compareQuery, type QueryToRun } from './queries.ts'
 import { mutationScore } from './mutation.ts'
 import { compareTable } from './table.ts'
 import { verdictOf } from './verdict.ts'
+import { compareViews } from './views.ts'
 
 export interface ValidatorCast {
   readonly source: Source
@@ -102,14 +103,7 @@ async function compareAll(validation: Validation): Promise<Verification> {
   const structure = pairing?.structure ?? (await target.structure(plan))
   const tables = await compareTables(validation, scope.tables)
   const foreignKeys = await compareReferences(validation)
-  const views: QueryVerification[] = []
-  const counted: NotChecked[] = []
-  for (const view of plan.views) {
-    const compared = await compareView(source, target, queryOfView(plan.target.schema, view))
-    if (compared !== null) views.push(compared)
-    else
-      counted.push({ what: `values of view ${view.target}`, reason: `${CUT}; they were counted` })
-  }
+  const { compared: views, left: uncomparedViews } = await compareViews(validation, tables)
   const queries: QueryVerification[] = []
   for (const query of validation.options.queries)
     queries.push(await compareQuery(source, target, query))
@@ -128,7 +122,7 @@ async function compareAll(validation: Validation): Promise<Verification> {
     ...unplanned,
     ...scope.left,
     ...uncompared(scope.tables, tables),
-    ...counted,
+    ...uncomparedViews,
     ...unanswered(views, 'view'),
     ...unanswered(queries, 'query'),
     ...passedOver,

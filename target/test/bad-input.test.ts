@@ -113,6 +113,7 @@ describe.each(VERSIONS)('on PostgreSQL %i', (version) => {
         target: 'v"',
         source_sql: '',
         target_sql: `select ${quoteIdent(name)} from ${quoteIdent(name)}`,
+        reads: [],
       }
       const hostile = plan([mapping], { target: { schema: name }, views: [view] })
       expect(await codes(at, hostile)).toEqual([])

@@ -48,10 +48,34 @@ const people = table('people', [column('id', 'bigint'), column('city', 'bigint')
 })
 const both = plan([cities, people], {
   views: [
-    { source: 'late', target: 'late', source_sql: '', target_sql: 'select * from early' },
-    { source: 'early', target: 'early', source_sql: '', target_sql: 'select name from cities' },
-    { source: 'dead', target: 'dead', source_sql: '', target_sql: 'select * from nowhere' },
-    { source: 'two', target: 'two', source_sql: '', target_sql: 'select 1; drop table people' },
+    {
+      source: 'late',
+      target: 'late',
+      source_sql: '',
+      target_sql: 'select * from early',
+      reads: [],
+    },
+    {
+      source: 'early',
+      target: 'early',
+      source_sql: '',
+      target_sql: 'select name from cities',
+      reads: [],
+    },
+    {
+      source: 'dead',
+      target: 'dead',
+      source_sql: '',
+      target_sql: 'select * from nowhere',
+      reads: [],
+    },
+    {
+      source: 'two',
+      target: 'two',
+      source_sql: '',
+      target_sql: 'select 1; drop table people',
+      reads: [],
+    },
   ],
 })
 

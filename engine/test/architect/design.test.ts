@@ -500,6 +500,7 @@ describe('views', () => {
       target_sql:
         'select "o"."id" as "id", "u"."Name" as "Who", count(*) as "n" from "public"."order" as "o" left join "public"."user" as "u" on ("u"."id" = "o"."user") ' +
         'where "o"."paid" group by "o"."id", "u"."Name" order by "u"."Name" collate "C" desc nulls last, "o"."id" nulls first limit 5',
+      reads: [],
     })
   })
 

@@ -322,7 +322,13 @@ describe('SQL in a plan file never reaches the target', () => {
     [
       'a view of a new name',
       (plan) =>
-        plan.views.push({ source: 'x', target: 'x', source_sql: '', target_sql: 'select 1' }),
+        plan.views.push({
+          source: 'x',
+          target: 'x',
+          source_sql: '',
+          target_sql: 'select 1',
+          reads: [],
+        }),
     ],
     [
       'a table that is not there',
