@@ -23,7 +23,7 @@ import { Reports } from './reports.ts'
 import { Search } from './search.ts'
 import { NO_TENANT } from './services.ts'
 import { Sessions } from './sessions.ts'
-import { type ColumnQuestion, type MappingSuggestion, suggestMappings } from './suggest.ts'
+import { type MappingSuggestion, suggestMappings, type TableQuestion } from './suggest.ts'
 import { Users } from './users.ts'
 import { Vault } from './vault.ts'
 
@@ -98,12 +98,12 @@ export class Platform {
     return new Agents(this.#door, orgId)
   }
 
-  /** For each column what mappings that the organization approved say of it. */
+  /** For each column of a table what mappings that the organization approved say of it. */
   suggestions(
     orgId: string,
-    columns: readonly ColumnQuestion[],
+    question: TableQuestion,
   ): Promise<readonly (readonly MappingSuggestion[])[]> {
-    return suggestMappings(this.#door, orgId, columns)
+    return suggestMappings(this.#door, orgId, question)
   }
 
   /** `cursorKey` signs where its pages end. */

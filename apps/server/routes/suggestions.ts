@@ -55,13 +55,8 @@ export function addSuggestions(app: App, { platform, cursorKey }: ServerParts): 
           platform.plans(orgId).columns(id, table, { limit, ...(after && { after }) }),
         positionOf: ({ number }) => number,
       })
-      const asked = found.data.map(({ source: column, type }) => ({
-        table,
-        column,
-        type,
-        exceptMigration: id,
-      }))
-      const answers = await platform.suggestions(orgId, asked)
+      const columns = found.data.map(({ source: column, type }) => ({ column, type }))
+      const answers = await platform.suggestions(orgId, { table, columns, exceptMigration: id })
       return { ...found, data: found.data.map((one, at) => shown(one, answers[at] ?? [])) }
     },
   )

@@ -77,12 +77,12 @@ describe.each([18, 15] as const)('suggestions on PostgreSQL %i', (version) => {
     return id
   }
 
-  const ask = async (orgId: string, question: ColumnQuestion) => {
-    const [answers = []] = await suggestMappings(plane.door, orgId, [question])
+  const ask = async (orgId: string, table: string, column: ColumnQuestion) => {
+    const [answers = []] = await suggestMappings(plane.door, orgId, { table, columns: [column] })
     return answers
   }
   const suggest = (column: string, type?: string) =>
-    ask(plane.orgId, { table: 'Orders', column, ...(type === undefined ? {} : { type }) })
+    ask(plane.orgId, 'Orders', { column, ...(type === undefined ? {} : { type }) })
 
   test('the likest name comes first, with how often it was approved', async () => {
     const [first] = await suggest('CustomerID')
@@ -101,21 +101,19 @@ describe.each([18, 15] as const)('suggestions on PostgreSQL %i', (version) => {
     const columns = (await suggest('customerId')).map(({ column }) => column)
     expect(columns).not.toContain('client')
     expect(columns).not.toContain('secret_canary')
-    const theirs = await ask(other, { table: 'Order', column: 'customerId' })
+    const theirs = await ask(other, 'Order', { column: 'customerId' })
     expect(theirs.map(({ column }) => column)).toEqual(['secret_canary'])
   })
 
   test('a migration suggests nothing to itself, and many columns are asked for at once', async () => {
     const id = await approve(plane.orgId, [['loyaltyTier', 'loyalty_tier', 'smallint', 'integer']])
-    const question = { table: 'Order', column: 'loyaltyTier' }
-    const [own, others, unlike] = await suggestMappings(plane.door, plane.orgId, [
-      { ...question, exceptMigration: id },
-      question,
-      { table: 'Order', column: 'zzz' },
-    ])
-    expect(own).toEqual([])
-    expect(others).toMatchObject([{ column: 'loyalty_tier', migrations: 1 }])
-    expect(unlike).toEqual([])
+    const columns = ['loyaltyTier', 'zzz', 'Loyalty tier'].map((column) => ({ column }))
+    const question = { table: 'Order', columns }
+    const found = [{ column: 'loyalty_tier', type: 'smallint', conversion: 'integer' }]
+    const asked = await suggestMappings(plane.door, plane.orgId, question)
+    expect(asked).toMatchObject([found, [], found])
+    const own = { ...question, exceptMigration: id }
+    expect(await suggestMappings(plane.door, plane.orgId, own)).toEqual([[], [], []])
   })
 
   test('of equal names the one of the asked type comes first', async () => {
@@ -137,7 +135,7 @@ describe.each([18, 15] as const)('suggestions on PostgreSQL %i', (version) => {
         const query = await suggestionQuery(tx)
         const rows = await tx.query(
           `explain (analyze, costs off) ${query}`,
-          valuesOf({ table: 'Order', column: 'customerId' }),
+          valuesOf({ table: 'Order', columns: [{ column: 'customerId' }] }),
         )
         return rows.map((row) => String(row['QUERY PLAN'])).join('\n')
       })
