@@ -14,20 +14,36 @@ export function canonicalJson(value: unknown): string {
   return json
 }
 
-/** Texts shorter than this are hashed together. */
-const HASHED_AT_ONCE = 16_384
-
 /** SHA-256, in hex, of the canonical JSON, of which there is never more than a piece: a plan may have 10,000 tables. */
 export function canonicalHash(value: unknown): string {
   const hash = createHash('sha256')
+  inPieces(value, (piece) => hash.update(piece))
+  return hash.digest('hex')
+}
+
+/** Whether the bytes are the canonical JSON of the value. */
+export function isCanonicalJson(bytes: Uint8Array, value: unknown): boolean {
+  let at = 0
+  let same = true
+  inPieces(value, (piece) => {
+    const expected = Buffer.from(piece)
+    same &&= expected.equals(bytes.subarray(at, at + expected.length))
+    at += expected.length
+  })
+  return same && at === bytes.length
+}
+
+const PIECE_CHARS = 16_384
+
+function inPieces(value: unknown, use: (piece: string) => void): void {
   let piece = ''
   write(value, (text) => {
     piece += text
-    if (piece.length < HASHED_AT_ONCE) return
-    hash.update(piece)
+    if (piece.length < PIECE_CHARS) return
+    use(piece)
     piece = ''
   })
-  return hash.update(piece).digest('hex')
+  use(piece)
 }
 
 type Take = (text: string) => void

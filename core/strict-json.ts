@@ -5,7 +5,7 @@
  * signed bytes. Here equal keys are refused, as are invalid UTF-8, a byte order mark and nesting
  * beyond any document of ours (which also bounds the recursion of whoever walks the result).
  */
-import { canonicalJson } from './canonical-json.ts'
+import { isCanonicalJson } from './canonical-json.ts'
 import { SenseiError } from './errors.ts'
 import type { Json } from './json.ts'
 
@@ -26,7 +26,7 @@ export function parseStrictJson(bytes: Uint8Array): Json {
 /** As above, and only if the bytes are the one canonical form (RFC 8785) of their own value. */
 export function parseCanonicalJson(bytes: Uint8Array): Json {
   const value = parseStrictJson(bytes)
-  if (Buffer.compare(bytes, Buffer.from(canonicalJson(value))) !== 0) {
+  if (!isCanonicalJson(bytes, value)) {
     throw new SenseiError('JSON_INVALID', 'this JSON is not in its canonical form (RFC 8785)')
   }
   return value

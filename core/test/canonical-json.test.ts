@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import canonicalize from 'canonicalize'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { canonicalHash, canonicalJson } from '../canonical-json.ts'
+import { canonicalHash, canonicalJson, isCanonicalJson } from '../canonical-json.ts'
 
 describe('canonical JSON', () => {
   test('orders keys by UTF-16 code units, as the example of RFC 8785 section 3.2.3 does', () => {
@@ -50,12 +50,18 @@ describe('canonical JSON', () => {
     )
   })
 
-  test('is hashed in pieces to the hash of the whole', () => {
+  test('is hashed and compared in pieces as the whole would be', () => {
     const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex')
     fc.assert(
       fc.property(fc.jsonValue({ stringUnit: 'binary' }), fc.nat(40_000), (value, times) => {
         const long = ['€'.repeat(times), value, [value, 'x'.repeat(times)]]
-        expect(canonicalHash(long)).toBe(sha256(canonicalJson(long)))
+        const bytes = Buffer.from(canonicalJson(long))
+        expect(canonicalHash(long)).toBe(sha256(bytes.toString()))
+        expect(isCanonicalJson(bytes, long)).toBe(true)
+        expect(isCanonicalJson(bytes.subarray(0, -1), long)).toBe(false)
+        expect(isCanonicalJson(Buffer.concat([bytes, Buffer.from('\n')]), long)).toBe(false)
+        bytes[Math.floor(bytes.length / 3)]! ^= 1
+        expect(isCanonicalJson(bytes, long)).toBe(false)
       }),
       { seed: 8785, numRuns: 200 },
     )

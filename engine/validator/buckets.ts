@@ -68,9 +68,9 @@ export async function startSourcePass(
   plan: Plan,
   snapshot: Snapshot,
 ): Promise<SourcePass> {
+  const tables = new Map(comparable(plan).tables.map((table) => [table.target, table]))
   const witness = await cast.source.openWitness(snapshot)
   const side: Side = { witness, from: { side: 'source', snapshot } }
-  const tables = new Map(comparable(plan).tables.map((table) => [table.target, table]))
   const ahead = workAhead(tables, tablesAhead(cast.scanners), (table) =>
     condense(cast.scanners, side, table),
   )

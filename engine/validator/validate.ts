@@ -21,7 +21,13 @@ import type {
   Verification,
 } from '@sensei/core/verdict'
 import { workAhead } from './ahead.ts'
-import { condense, type SourcePass, startSourcePass, tablesAhead } from './buckets.ts'
+import {
+  condense,
+  type Condensed,
+  type SourcePass,
+  startSourcePass,
+  tablesAhead,
+} from './buckets.ts'
 import { comparable } from './comparable.ts'
 import { compareQuery, type QueryToRun } from './queries.ts'
 import { mutationScore } from './mutation.ts'
@@ -65,22 +71,24 @@ export async function validate(
   snapshot: Snapshot,
   request: ValidationRequest,
 ): Promise<Verification> {
-  const source = await cast.source.openWitness(snapshot)
-  const target = await cast.target.openWitness({ schema: plan.target.schema })
-  const pass = request.sourcePass ?? (await startSourcePass(cast, plan, snapshot))
+  const { signal } = request
+  const opened: { close(): Promise<void> }[] = []
+  const open = <T extends { close(): Promise<void> }>(one: T): T => {
+    opened.push(one)
+    return one
+  }
   // The scans that are under way would keep an interrupted validation busy for minutes.
   const stop = (): void => void cast.scanners.close()
-  request.signal.addEventListener('abort', stop)
+  signal.addEventListener('abort', stop)
   try {
-    const verification = await compareAll({
-      ...request,
-      cast,
-      plan,
-      source,
-      target,
-      pass,
-      undecided: [],
-    })
+    signal.throwIfAborted()
+    const source = open(await cast.source.openWitness(snapshot))
+    const target = open(await cast.target.openWitness({ schema: plan.target.schema }))
+    const pass = request.sourcePass ?? (await startSourcePass(cast, plan, snapshot))
+    open({ close: () => endScans(cast.scanners) })
+    open(pass)
+    const parts = { cast, plan, source, target, pass, undecided: [] }
+    const verification = await compareAll({ ...request, ...parts })
     // What a lost connection left undecided is no finding: this throws, and the validation is done again.
     await target.query('select 1 as there', { timeoutMs: 30_000, rowsMax: 1 })
     return verification
@@ -88,12 +96,15 @@ export async function validate(
     await cast.scanners.close()
     throw error
   } finally {
-    request.signal.removeEventListener('abort', stop)
-    await pass.close()
-    await cast.scanners.release()
-    await target.close()
-    await source.close()
+    signal.removeEventListener('abort', stop)
+    for (const one of opened.toReversed()) await one.close()
   }
+}
+
+/** They let go of the target first. What the threads hold is as much as a large certificate takes. */
+async function endScans(scanners: Scanners): Promise<void> {
+  await scanners.release()
+  await scanners.close()
 }
 
 async function compareAll(validation: Validation): Promise<Verification> {
@@ -146,7 +157,7 @@ async function compareTables(
   validation: Validation,
   mappings: readonly TableMapping[],
 ): Promise<TableVerification[]> {
-  const { cast, plan, source, target, pass, signal } = validation
+  const { cast, plan, target, signal } = validation
   const from = {
     side: 'target',
     view: { schema: plan.target.schema, snapshot: target.snapshot },
@@ -159,30 +170,41 @@ async function compareTables(
   const stop = (): void => void scans.stop()
   signal.addEventListener('abort', stop)
   const compared: TableVerification[] = []
-  for (const table of mappings) {
-    signal.throwIfAborted()
-    try {
-      const left = await pass.condensed(table.target)
-      const verification = await compareTable({
-        table,
-        source: { ...left, witness: source },
-        target: { ...(await scans.result(table)), witness: target },
-        rejects: validation.rejects.get(table.target) ?? [],
-        differencesMax: validation.options.differencesMax,
-      })
-      compared.push(verification)
-      report(cast.progress, table.source, verification.rowsSource)
-    } catch (error) {
-      // The structure says what is missing; the verdict is "different" by that.
-      if (!isSenseiError(error, 'TARGET_COLUMNS_DIFFER')) {
-        stop()
-        throw error
-      }
-      validation.undecided.push({ what: `table ${table.target}`, reason: error.message })
+  try {
+    for (const table of mappings) {
+      signal.throwIfAborted()
+      const verification = await compareOne(validation, table, () => scans.result(table))
+      if (verification !== null) compared.push(verification)
     }
+  } finally {
+    signal.removeEventListener('abort', stop)
+    stop()
   }
-  signal.removeEventListener('abort', stop)
   return compared
+}
+
+/** Null where the target has not the columns: the structure says what is missing, and the verdict is "different" by that. */
+async function compareOne(
+  { cast, pass, source, target, undecided, ...request }: Validation,
+  table: TableMapping,
+  scanned: () => Promise<Condensed>,
+): Promise<TableVerification | null> {
+  try {
+    const left = await pass.condensed(table.target)
+    const verification = await compareTable({
+      table,
+      source: { ...left, witness: source },
+      target: { ...(await scanned()), witness: target },
+      rejects: request.rejects.get(table.target) ?? [],
+      differencesMax: request.options.differencesMax,
+    })
+    report(cast.progress, table.source, verification.rowsSource)
+    return verification
+  } catch (error) {
+    if (!isSenseiError(error, 'TARGET_COLUMNS_DIFFER')) throw error
+    undecided.push({ what: `table ${table.target}`, reason: error.message })
+    return null
+  }
 }
 
 function report(progress: Progress, table: string, rows: number): void {

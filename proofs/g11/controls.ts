@@ -60,8 +60,8 @@ export const CONTROLS: readonly Control[] = [
       },
       {
         file: 'strict-json.ts',
-        from: 'if (Buffer.compare(bytes, Buffer.from(canonicalJson(value))) !== 0) {',
-        to: 'if (canonicalJson(value) === null) {',
+        from: 'if (!isCanonicalJson(bytes, value)) {',
+        to: 'if (isCanonicalJson(bytes, value) === null) {',
       },
     ],
   },
