@@ -43,7 +43,7 @@ export async function verifyAudit(flags: AuditVerifyFlags, io: Io): Promise<Exit
     const trail = await auditTrail(plane, io.env)
     const { checkpoints: given, organization } = flags
     const verified = await trail.verify({ file: given, keys, organization })
-    const file = given ?? checkpointFile(plane.privateFolder, io.env)
+    const file = given ?? checkpointFile(plane, io.env)
     const status = statusOf(verified)
     io.out(
       flags.output === 'json' ? asJson(status, verified, file) : asText(status, verified, file),

@@ -69,7 +69,7 @@ beforeAll(async () => {
   env = { DATABASE_URL: database.url, SENSEI_DATA_DIR: folder }
   drop = database.drop
   const plane = await openControlPlane(env)
-  file = checkpointFile(plane.privateFolder, env)
+  file = checkpointFile(plane, env)
   await migrationOf(plane)
   await (await auditTrail(plane, env)).settle(10_000)
   await plane.close()
