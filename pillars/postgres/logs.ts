@@ -10,15 +10,12 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { isSenseiError } from '@sensei/core/errors'
 import type { Door, Tx } from './door.ts'
-import { type LogRow, logRow, type NewLogEntry, weightOf } from './log-entry.ts'
+import { type LogRow, logRow, type NewLogEntry } from './log-entry.ts'
+import { LogQueue, type Room } from './log-queue.ts'
 
 export type { NewLogEntry } from './log-entry.ts'
 
-export interface LogWriterOptions {
-  readonly entriesMax?: number
-  /** Of one organization. */
-  readonly entriesEachMax?: number
-  readonly bytesMax?: number
+export interface LogWriterOptions extends Partial<Room> {
   readonly flushMs?: number
   readonly clock?: () => Date
   /** Told now and then how many were dropped since it was told last. */
@@ -32,11 +29,6 @@ export interface LogCounts {
   readonly dropped: number
   /** Written to the default partition, because their day has none. */
   readonly strayed: number
-}
-
-interface Waiting {
-  readonly row: LogRow
-  readonly bytes: number
 }
 
 const BATCH_ENTRIES = 500
@@ -55,14 +47,12 @@ select count(*) filter (where tableoid = 'log_entry_default'::regclass)::int as 
 
 export class LogWriter {
   readonly #door: Door
-  readonly #options: Required<LogWriterOptions>
+  readonly #queue: LogQueue
+  readonly #options: Required<Omit<LogWriterOptions, keyof Room>>
   /** Days (UTC) that have their partition, or cannot get one. */
   readonly #days = new Set<string>()
-  readonly #waiting = new Map<string, Waiting[]>()
   /** By organization: dropped, and no entry of its own says so yet. */
   readonly #missed = new Map<string, number>()
-  #entries = 0
-  #bytes = 0
   #counts = { written: 0, dropped: 0, strayed: 0 }
   #told = { dropped: 0, at: -TELL_MS }
   #running: Promise<void> | null = null
@@ -71,10 +61,9 @@ export class LogWriter {
 
   constructor(door: Door, options: LogWriterOptions = {}) {
     this.#door = door
+    const { entriesMax = 10_000, bytesMax = 16 * 1024 * 1024, share = 0.5 } = options
+    this.#queue = new LogQueue({ entriesMax, bytesMax, share })
     this.#options = {
-      entriesMax: options.entriesMax ?? 10_000,
-      entriesEachMax: options.entriesEachMax ?? (options.entriesMax ?? 10_000) / 2,
-      bytesMax: options.bytesMax ?? 16 * 1024 * 1024,
       flushMs: options.flushMs ?? 250,
       clock: options.clock ?? (() => new Date()),
       onDropped: options.onDropped ?? (() => undefined),
@@ -82,23 +71,12 @@ export class LogWriter {
   }
 
   get counts(): LogCounts {
-    return { waiting: this.#entries, ...this.#counts }
+    return { waiting: this.#queue.entries, ...this.#counts }
   }
 
   add(orgId: string, entry: NewLogEntry): void {
-    const { entriesMax, entriesEachMax, bytesMax, clock } = this.#options
-    const row = logRow(entry, clock())
-    const bytes = weightOf(row)
-    const queue = this.#waiting.get(orgId) ?? []
-    const full = this.#entries >= entriesMax || this.#bytes + bytes > bytesMax
-    if (full || queue.length >= entriesEachMax) {
-      this.#miss(orgId, 1)
-      return
-    }
-    queue.push({ row, bytes })
-    this.#waiting.set(orgId, queue)
-    this.#entries++
-    this.#bytes += bytes
+    const row = logRow(entry, this.#options.clock())
+    if (!this.#queue.offer(orgId, row)) this.#miss(orgId, 1)
   }
 
   start(): void {
@@ -114,7 +92,9 @@ export class LogWriter {
     await this.#running
     this.#running = null
     await this.flush()
-    for (const [orgId, queue] of this.#waiting) this.#take(orgId, queue.length, 'dropped')
+    for (const orgId of this.#queue.organizations) {
+      this.#end(orgId, this.#queue.oldest(orgId).length, 'dropped')
+    }
     this.#tell(0)
   }
 
@@ -136,28 +116,21 @@ export class LogWriter {
 
   /** A batch of each organization in turn. */
   async #flushAll(): Promise<void> {
-    while (this.#waiting.size > 0) {
-      for (const [orgId, queue] of this.#waiting) {
-        const batch = queue.slice(0, BATCH_ENTRIES)
-        const outcome = await this.#tryWrite(
-          orgId,
-          batch.map(({ row }) => row),
-        )
+    while (this.#queue.entries > 0) {
+      for (const orgId of this.#queue.organizations) {
+        const batch = this.#queue.oldest(orgId, BATCH_ENTRIES)
+        const outcome = await this.#tryWrite(orgId, batch)
         if (outcome === 'away') return
-        this.#take(orgId, batch.length, outcome)
+        this.#end(orgId, batch.length, outcome)
       }
     }
     for (const [orgId, missed] of this.#missed) await this.#tellMissed(orgId, missed)
   }
 
-  #take(orgId: string, entries: number, outcome: 'written' | 'dropped'): void {
-    const queue = this.#waiting.get(orgId) ?? []
-    const taken = queue.splice(0, entries)
-    if (queue.length === 0) this.#waiting.delete(orgId)
-    this.#entries -= taken.length
-    this.#bytes -= taken.reduce((sum, { bytes }) => sum + bytes, 0)
-    if (outcome === 'written') this.#counts.written += taken.length
-    else this.#miss(orgId, taken.length)
+  #end(orgId: string, entries: number, outcome: 'written' | 'dropped'): void {
+    this.#queue.take(orgId, entries)
+    if (outcome === 'written') this.#counts.written += entries
+    else this.#miss(orgId, entries)
   }
 
   /** Whoever logs is not to hear of it: the counts are. */

@@ -44,7 +44,7 @@ describe.each([18, 15] as const)('the log writer on PostgreSQL %i', (version) =>
   test('what exceeds its bound is dropped and counted, and an entry says so', async () => {
     const told: number[] = []
     const onDropped = (entries: number): void => void told.push(entries)
-    const writer = new LogWriter(plane.door, { entriesMax: 10, entriesEachMax: 10, onDropped })
+    const writer = new LogWriter(plane.door, { entriesMax: 10, share: 1, onDropped })
     for (let n = 0; n < 25; n++) writer.add(plane.orgId, entry(`bounded ${n}`))
     expect(writer.counts.dropped).toBe(15)
     await writer.flush()
@@ -126,7 +126,7 @@ describe.each([18, 15] as const)('the log writer on PostgreSQL %i', (version) =>
 
   test('the noise of one organization costs another one no entry, and each reads its own', async () => {
     const other = await organizationBeside(plane.client, 'beside')
-    const writer = new LogWriter(plane.door, { entriesMax: 100, entriesEachMax: 60 })
+    const writer = new LogWriter(plane.door, { entriesMax: 100, share: 0.6 })
     for (let n = 0; n < 1_000; n++) writer.add(plane.orgId, entry(`noise ${n}`))
     writer.add(other, entry('noise beside'))
     await writer.flush()
@@ -142,6 +142,18 @@ describe.each([18, 15] as const)('the log writer on PostgreSQL %i', (version) =>
     expect(await seenBy(plane.orgId)).toHaveLength(61)
     // Negative control: what keeps them apart is the policy, not that there is nothing to see.
     expect(await stored('noise')).toHaveLength(61)
+  })
+
+  test('an organization that logs long texts leaves the others their room, too', async () => {
+    const other = await organizationBeside(plane.client, 'short')
+    const writer = new LogWriter(plane.door, { bytesMax: 200_000 })
+    for (let n = 0; n < 50; n++) writer.add(plane.orgId, entry('x'.repeat(8_000)))
+    expect(writer.counts).toMatchObject({ waiting: 6, dropped: 44 })
+    for (let n = 0; n < 50; n++) writer.add(other, entry(`short ${n}`))
+    expect(writer.counts).toMatchObject({ waiting: 56, dropped: 44 })
+    await writer.flush()
+    for (let n = 0; n < 5; n++) writer.add(plane.orgId, entry('x'.repeat(8_000)))
+    expect(writer.counts).toMatchObject({ waiting: 5, written: 56, dropped: 44 })
   })
 
   test('a migration’s id that is none costs no batch', async () => {
