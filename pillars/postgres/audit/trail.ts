@@ -67,16 +67,15 @@ export class AuditTrail {
     const { control, orgId } = this.#parts
     const checkpoints = await readCheckpointFile(file, keys)
     const seals = byOrganization(checkpoints?.checkpoints ?? [])
-    const known = new Set([orgId, ...(await this.#owners())])
+    const ids = new Set([orgId, ...(await this.#owners()), ...seals.keys()])
     const door = new Door(control, { connectionsMax: 1 })
     try {
-      const all = await named(door, new Set([...known, ...seals.keys()]))
+      const all = await named(door, ids)
       const organizations: VerifiedOrganization[] = []
       for (const { id, slug } of chosen(all, organization, orgId)) {
         const own = seals.get(id) ?? []
         const report = await door.read(id, (tx) => verifyAudit(tx.query.bind(tx), id, own))
-        const strange = slug === null && !known.has(id) && organization === undefined
-        organizations.push({ slug, report: strange ? ofStranger(report) : report })
+        organizations.push({ slug, report })
       }
       return { organizations, checkpoints }
     } finally {
@@ -138,14 +137,4 @@ function chosen(all: readonly Named[], wanted: string | undefined, first: string
   }
   const order = ({ id, slug }: Named): string => (id === first ? '' : (slug ?? `~${id}`))
   return found.toSorted((one, other) => (order(one) < order(other) ? -1 : 1))
-}
-
-/**
- * One file may hold the checkpoints of several control planes, so what is in none of the tables here may be somewhere
- * else as well as erased: that is no pass, and no verdict either.
- */
-function ofStranger({ orgId, rows, chained }: AuditReport): AuditReport {
-  const reason =
-    'the checkpoints know this organization and the control plane does not: it was erased, or it belongs to another control plane'
-  return { orgId, status: 'incomplete', rows, chained, sealed: 0n, broken: null, reasons: [reason] }
 }

@@ -6,6 +6,7 @@ import { freshDatabase, server } from '@sensei/contracts/servers'
 import { readPublicKey } from '@sensei/core/certificate/ed25519'
 import { scopesOfRole } from '@sensei/core/scopes'
 import { sampleStatement } from '@sensei/core/test/certificate/sample'
+import { checkpointFile } from '@sensei/apps/audit'
 import { keyOrigin } from '@sensei/apps/encryption'
 import { machineSigner } from '@sensei/apps/keys'
 import { openControlPlane } from '@sensei/apps/pillars'
@@ -121,9 +122,9 @@ test('a rotated signing key leaves checkpoints and certificates valid, and is to
   writeFileSync(certificate, before.envelope)
   const rows = (await audit()).found
   expect(rows).toMatchObject({ status: 'intact', checkpoints: { refused: [] } })
-  expect(signersOf(join(folder, 'private', 'audit', 'audit-checkpoints.jsonl'))).toEqual(
-    new Set([before.keyId, after.keyId]),
-  )
+  const plane = await openControlPlane(env)
+  await plane.close()
+  expect(signersOf(checkpointFile(plane, env))).toEqual(new Set([before.keyId, after.keyId]))
   expect(await verified(certificate)).toBe(0)
 
   const current = await exported({})

@@ -23,6 +23,8 @@ let second: Server
 const envOf = ({ host, port, user, password }: Server, database: string) => ({
   DATABASE_URL: `postgres://${user}:${password}@${host}:${port}/${database}`,
   SENSEI_DATA_DIR: folder,
+  // Kept when the server was lost.
+  SENSEI_AUDIT_CHECKPOINTS: join(folder, 'checkpoints.jsonl'),
 })
 
 /** A program of PostgreSQL's own, against that server. */
