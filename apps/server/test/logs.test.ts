@@ -5,14 +5,14 @@ import path from 'node:path'
 import { runFolder } from '@sensei/contracts/run-folder'
 import { Client } from 'pg'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { type Installation, Served, serveTwins, STORES } from './served.ts'
+import { type Installation, POOLED, Served, serveTwins } from './served.ts'
 
 const MAIN = path.resolve(import.meta.dirname, '../../cli/main.ts')
 
 /** A word that is in one request only. */
 const word = (): string => `trace${randomUUID().replaceAll('-', '')}`
 
-describe.each(STORES)('the log of an organization, on %s', (store) => {
+describe.each(POOLED)('the log of an organization, on %s', (store) => {
   let home: Installation
   let served: Served
   let key: string

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { Journal } from '@sensei/core/ports/journal'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { type Installation, type Served, serveTwins } from './served.ts'
+import { type Installation, type Served, serveTwins, STORES } from './served.ts'
 
 type PlanEntry = Extract<Parameters<Journal['record']>[1][number], { kind: 'plan' }>
 
@@ -37,7 +37,7 @@ function planOf(table: string, columns: Readonly<Record<string, string>>): PlanE
 
 const OWN_ROWS = "org_id = nullif(current_setting('app.org_id', true), '')::uuid"
 
-describe.each(['PostgreSQL 18', 'PostgreSQL 15'] as const)('plans over HTTP, on %s', (store) => {
+describe.each(STORES)('plans over HTTP, on %s', (store) => {
   let home: Installation
   let served: Served
   let key: string

@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { type Installation, type Served, serveTwins, STORES } from './served.ts'
+import { type Installation, POOLED, type Served, serveTwins } from './served.ts'
 
-describe.each(STORES)('search over HTTP, on %s', (store) => {
+describe.each(POOLED)('search over HTTP, on %s', (store) => {
   let home: Installation
   let served: Served
   let key: string

@@ -38,9 +38,12 @@ export interface Call {
   readonly headers?: Readonly<Record<string, string>>
 }
 
-/** Where the control plane of a test is: on the embedded server, or on one of the tests' servers, pooled or not. */
-export const STORES = ['PostgreSQL 18', 'PostgreSQL 15', 'PostgreSQL 15 behind PgBouncer'] as const
-export type Store = (typeof STORES)[number] | 'the embedded server'
+/** Where the control plane of a test is: on one of the tests' servers, there behind a pooler, or on the embedded one. */
+export type Store = (typeof STORES)[number] | (typeof POOLED)[number] | 'the embedded server'
+
+export const STORES = ['PostgreSQL 18', 'PostgreSQL 15'] as const
+/** The oldest one behind a pooler of transactions. */
+export const POOLED = ['PostgreSQL 18', 'PostgreSQL 15 behind PgBouncer'] as const
 
 interface Given {
   readonly env: Readonly<Record<string, string>>
