@@ -30,6 +30,7 @@ const START_TRIES_MAX = 20
 const PORT_MIN = 20_000
 const PORT_MAX = 32_000
 const PORT_TRIES_MAX = 100
+const PORT_WAIT_MS = 5_000
 const STOP_MS_MAX = 120_000
 /** Recovery comes after the file is written, so this is for a process that hangs, on a dead disk for example. */
 const LISTED_MS_MAX = 60_000
@@ -99,8 +100,9 @@ export async function start(
   data: string,
   onLaunched: () => void = () => undefined,
 ): Promise<Postmaster> {
+  let wanted = lastPort(data)
   for (let tries = 1; ; tries++) {
-    const port = await freePort(tries === 1 ? lastPort(data) : 0)
+    const port = await freePort(wanted)
     const startedAt = existsSync(folder.log) ? statSync(folder.log).size : 0
     const child = launch(folder, binaries, data, port)
     onLaunched()
@@ -108,6 +110,8 @@ export async function start(
     if (running !== null) return running
     const said = readFileSync(folder.log, 'utf8').slice(startedAt)
     if (tries === START_TRIES_MAX || !passes(said)) throw notStarted(folder, said)
+    // Once may be another process that looks whether it is free.
+    if (isPortTaken(said) && tries > 1) wanted = 0
     await sleep(100 * tries)
     const other = findRunning(data)
     if (other !== null) return other
@@ -164,13 +168,19 @@ export async function untilListed(
 
 /** Problems that pass: a port taken meanwhile, another starter, backends of a killed server still leaving. */
 function passes(log: string): boolean {
-  return /could not bind|lock file "postmaster\.pid" already exists|shared memory block/.test(log)
+  return (
+    isPortTaken(log) || /lock file "postmaster\.pid" already exists|shared memory block/.test(log)
+  )
+}
+
+function isPortTaken(log: string): boolean {
+  return log.includes('could not bind')
 }
 
 function notStarted(folder: DataFolder, log: string): SenseiError {
   if (log.includes('No space left on device')) return diskFull(folder)
   const reason = log.trim().split('\n').slice(-5).join('\n') || 'nothing; it was waited for in vain'
-  const what = /could not bind/.test(log) ? 'found no free port' : 'did not start'
+  const what = isPortTaken(log) ? 'found no free port' : 'did not start'
   return new SenseiError(
     'CONTROL_UNREACHABLE',
     `the embedded PostgreSQL ${what}; ${folder.log} says:\n${reason}`,
@@ -270,7 +280,13 @@ function lastPort(data: string): number {
 }
 
 async function freePort(wanted: number): Promise<number> {
-  if (wanted !== 0 && (await isFree(wanted))) return wanted
+  // A server that was just killed lets go of its own when the kernel has cleared it away.
+  const deadline = performance.now() + PORT_WAIT_MS
+  while (wanted !== 0) {
+    if (await isFree(wanted)) return wanted
+    if (performance.now() > deadline) break
+    await sleep(20)
+  }
   for (let tries = 0; tries < PORT_TRIES_MAX; tries++) {
     const port = randomInt(PORT_MIN, PORT_MAX)
     if (await isFree(port)) return port

@@ -208,6 +208,15 @@ describe('the embedded server', () => {
     thief.close()
   })
 
+  test('it waits for its port, which one that was just killed holds a moment longer', async () => {
+    const first = await use()
+    await first.leave()
+    const slow = createServer().listen(first.port, '127.0.0.1')
+    await once(slow, 'listening')
+    setTimeout(() => slow.close(), 400)
+    expect((await use()).port).toBe(first.port)
+  })
+
   test('a crash of one of its processes does not make it forget who is there', async () => {
     const stays = await use()
     const passes = await use()
