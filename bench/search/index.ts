@@ -13,12 +13,7 @@ import { startPostgres } from '@sensei/contracts/postgres-server'
 import { cursorKey } from '@sensei/core/cursor'
 import { type Client, type ConnectionSettings, connect } from '@sensei/postgres/connection'
 import { Door } from '@sensei/postgres/door'
-import {
-  LOSSY_MAPPINGS,
-  MIGRATIONS_BY_SOURCE,
-  Plans,
-  TABLES_WITH_LOSSES,
-} from '@sensei/postgres/plans'
+import { LOSSY_PLANS, MIGRATIONS_BY_SOURCE, Plans, PLANS_WITH_LOSSES } from '@sensei/postgres/plans'
 import { provision } from '@sensei/postgres/provision'
 import { REPORTS, Reports } from '@sensei/postgres/reports'
 import { Search, type SearchQuery } from '@sensei/postgres/search'
@@ -235,8 +230,8 @@ async function explained(admin: ConnectionSettings): Promise<string[]> {
       search,
       [],
     ],
-    ['Lossy mappings', 'sensei_app', LOSSY_MAPPINGS, [50, null, null, null, null]],
-    ['Tables with declared losses', 'sensei_app', TABLES_WITH_LOSSES, [50, null, null, null]],
+    ['Plans with lossy mappings', 'sensei_app', LOSSY_PLANS, [50, null]],
+    ['Plans with declared losses', 'sensei_app', PLANS_WITH_LOSSES, [50, null]],
     ['Migrations from SQLite', 'sensei_app', MIGRATIONS_BY_SOURCE, [50, null, 'sqlite']],
   ]
   for (const [title, role, sql, values] of shown) {

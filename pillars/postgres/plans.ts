@@ -4,7 +4,8 @@
  * megabytes of jsonb, and row-level security lets the planner use none of jsonb's operators on its way to a row.
  *
  * Lists go on after a place: the migration, the version of its plan, and where in it. Of a plan that got a new version
- * between two pages everything comes again, and nothing is left out.
+ * between two pages everything comes again, and nothing is left out. A page reads plan after plan until it is full, because
+ * the planner would unfold all of them and sort.
  */
 import { SenseiError } from '@sensei/core/errors'
 import { type LossRule, lossName } from '@sensei/core/losses'
@@ -79,36 +80,36 @@ const LIMIT_MAX = 200
 
 /** Each has at least one row to show, except the one in which the page before ended. */
 const newest = (predicate: string): string => `
-  select p.org_id, p.migration_id, p.version, p.body from plan p
-  where ${predicate} and ($2::uuid is null or p.migration_id >= $2)
-    and not exists (
-      select from plan n where n.org_id = p.org_id and n.migration_id = p.migration_id and n.version > p.version)
-  order by p.migration_id limit $1::int + 1`
+select p.migration_id, p.version from plan p
+where ${predicate} and ($2::uuid is null or p.migration_id >= $2)
+  and not exists (
+    select from plan n where n.org_id = p.org_id and n.migration_id = p.migration_id and n.version > p.version)
+order by p.migration_id limit $1::int + 1`
 
 /** The conditions are spelled as those of the partial indexes are. */
-export const LOSSY_MAPPINGS = `
-select l.migration_id, l.version, t.value ->> 'source' as table, c.value ->> 'source' as column,
-  c.value ->> 'type' as type, c.value ->> 'conversion' as conversion, t.number::int as table_number,
-  c.number::int as column_number
-from (${newest(`p.body @? '$.tables[*].columns[*] ? (@.fidelity == "lossy")'`)}) l,
-  jsonb_array_elements(l.body -> 'tables') with ordinality t (value, number),
-  jsonb_array_elements(t.value -> 'columns') with ordinality c (value, number)
-where c.value ->> 'fidelity' = 'lossy'
-  and ($2::uuid is null or (l.migration_id, l.version, t.number, c.number) > ($2, $3::int, $4::int, $5::int))
-order by l.migration_id, t.number, c.number limit $1`
+export const LOSSY_PLANS = newest(`p.body @? '$.tables[*].columns[*] ? (@.fidelity == "lossy")'`)
+export const PLANS_WITH_LOSSES = newest("p.body @? '$.losses[*]'")
 
-export const TABLES_WITH_LOSSES = `
+const MAPPINGS_OF = `
+select t.value ->> 'source' as table, c.value ->> 'source' as column, c.value ->> 'type' as type,
+  c.value ->> 'conversion' as conversion, t.number::int as table_number, c.number::int as column_number
+from plan p, jsonb_array_elements(p.body -> 'tables') with ordinality t (value, number),
+  jsonb_array_elements(t.value -> 'columns') with ordinality c (value, number)
+where p.migration_id = $2 and p.version = $3 and c.value ->> 'fidelity' = 'lossy'
+  and (t.number, c.number) > ($4::int, $5::int)
+order by t.number, c.number limit $1`
+
+const LOSSES_OF = `
 select * from (
-  select l.migration_id, l.version, d.value ->> 'table' as table, min(d.number)::int as number,
+  select d.value ->> 'table' as table, min(d.number)::int as number,
     jsonb_agg(jsonb_build_object('rule', d.value ->> 'rule', 'column', d.value ->> 'column')
       order by d.value ->> 'column', d.value ->> 'rule') as losses,
     sum((d.value ->> 'rows')::numeric)::float8 as rows
-  from (${newest("p.body @? '$.losses[*]'")}) l,
-    jsonb_array_elements(l.body -> 'losses') with ordinality d (value, number)
-  group by l.migration_id, l.version, d.value ->> 'table'
+  from plan p, jsonb_array_elements(p.body -> 'losses') with ordinality d (value, number)
+  where p.migration_id = $2 and p.version = $3
+  group by d.value ->> 'table'
 ) t
-where $2::uuid is null or (t.migration_id, t.version, t.number) > ($2, $3::int, $4::int)
-order by t.migration_id, t.number limit $1`
+where number > $4::int order by number limit $1`
 
 export const MIGRATIONS_BY_SOURCE = `
 select p.source_engine as engine, count(distinct p.migration_id)::int as migrations,
@@ -183,47 +184,21 @@ export class Plans {
     })
   }
 
-  lossyMappings({ limit, after }: ListPage<MappingPlace> = {}): Promise<readonly LossyMapping[]> {
-    return this.#read(async (tx) => {
-      const rows = await tx.query<
-        Row<Omit<LossyMapping, 'migrationId' | 'place'>> & {
-          migration_id: string
-          table_number: number
-          column_number: number
-        }
-      >(LOSSY_MAPPINGS, [checkedLimit(limit), ...(after ?? [null, null, null, null])])
-      return rows.map(
-        ({ migration_id: migrationId, table_number: table, column_number: column, ...rest }) => ({
-          migrationId,
-          ...rest,
-          place: [migrationId, rest.version, table, column],
-        }),
-      )
-    })
+  async lossyMappings(page: ListPage<MappingPlace> = {}): Promise<readonly LossyMapping[]> {
+    const rows = await this.#walk<MappingRow>(LOSSY_PLANS, MAPPINGS_OF, page, [0, 0])
+    return rows.map(({ table_number, column_number, ...row }) => ({
+      ...row,
+      place: [row.migrationId, row.version, table_number, column_number],
+    }))
   }
 
-  tablesWithLosses({
-    limit,
-    after,
-  }: ListPage<LossPlace> = {}): Promise<readonly TableWithLosses[]> {
-    return this.#read(async (tx) => {
-      const rows = await tx.query<{
-        migration_id: string
-        version: number
-        table: string
-        number: number
-        losses: readonly { readonly rule: LossRule; readonly column: string }[]
-        rows: number
-      }>(TABLES_WITH_LOSSES, [checkedLimit(limit), ...(after ?? [null, null, null])])
-      return rows.map(({ migration_id: migrationId, version, table, number, losses, ...rest }) => ({
-        migrationId,
-        version,
-        table,
-        ...rest,
-        losses: losses.map((loss) => lossName({ ...loss, table })),
-        place: [migrationId, version, number],
-      }))
-    })
+  async tablesWithLosses(page: ListPage<LossPlace> = {}): Promise<readonly TableWithLosses[]> {
+    const rows = await this.#walk<LossesRow>(PLANS_WITH_LOSSES, LOSSES_OF, page, [0])
+    return rows.map(({ number, losses, ...row }) => ({
+      ...row,
+      losses: losses.map((loss) => lossName({ ...loss, table: row.table })),
+      place: [row.migrationId, row.version, number],
+    }))
   }
 
   /** By engine; of one alone where it is named. */
@@ -240,12 +215,53 @@ export class Plans {
     )
   }
 
+  /** `start` is the place before the first row of a plan. */
+  #walk<R extends object>(
+    plans: string,
+    rowsOf: string,
+    { limit: wanted, after }: ListPage<readonly [string, number, ...number[]]>,
+    start: readonly number[],
+  ): Promise<readonly (R & OfPlan)[]> {
+    const limit = checkedLimit(wanted)
+    const [endedAt, endedIn, ...ended] = after ?? [null, null]
+    return this.#read(async (tx) => {
+      const found: (R & OfPlan)[] = []
+      const values = [limit, endedAt]
+      for (const plan of await tx.query<{ migration_id: string; version: number }>(plans, values)) {
+        const { migration_id: migrationId, version } = plan
+        const from = migrationId === endedAt && version === endedIn ? ended : start
+        const left = limit - found.length
+        const rows = await tx.query<R>(rowsOf, [left, migrationId, version, ...from])
+        for (const row of rows) found.push({ migrationId, version, ...row })
+        if (rows.length === left) break
+      }
+      return found
+    })
+  }
+
   #read<T>(work: (tx: Tx) => Promise<T>): Promise<T> {
     return this.#door.read(this.#orgId, work)
   }
 }
 
 type Row<T> = { [K in keyof T]: T[K] }
+
+interface OfPlan {
+  readonly migrationId: string
+  readonly version: number
+}
+
+type MappingRow = Row<Omit<LossyMapping, 'migrationId' | 'version' | 'place'>> & {
+  table_number: number
+  column_number: number
+}
+
+interface LossesRow {
+  table: string
+  number: number
+  losses: readonly { readonly rule: LossRule; readonly column: string }[]
+  rows: number
+}
 
 interface VersionRow {
   version: number
