@@ -26,7 +26,12 @@ export interface OpenOptions {
    * a reader must fail on a column that is not there.
    */
   readonly doubleQuotedTexts?: boolean
+  /** How many KiB of pages SQLite keeps. */
+  readonly cacheKb?: number
 }
+
+/** Enough for the inner pages of a search at random. */
+const CACHE_KB = 16_000
 
 export function openReadOnly(path: string, options: OpenOptions = {}): DatabaseSync {
   refuseWhatIsNoFile(path)
@@ -41,7 +46,7 @@ export function openReadOnly(path: string, options: OpenOptions = {}): DatabaseS
     try {
       database.enableDefensive(true)
       database.exec(
-        'pragma trusted_schema = off; pragma query_only = on; pragma cache_size = -16000',
+        `pragma trusted_schema = off; pragma query_only = on; pragma cache_size = -${options.cacheKb ?? CACHE_KB}`,
       )
       // The first read of the file: what is no database is found here, not in the middle of the work.
       database.prepare('select count(*) from sqlite_schema').get()

@@ -22,8 +22,11 @@ import { runQuery } from './query.ts'
 import { scanTable } from './scan.ts'
 import { rowidAlias, splitRowids } from './split.ts'
 
+/** It reads from one end to the other, a group of rows at most twice; and it is open in every thread. */
+const CACHE_KB = 4_000
+
 export async function openSqliteWitness(snapshot: Snapshot): Promise<SourceWitness> {
-  const database = openReadOnly(snapshot.location)
+  const database = openReadOnly(snapshot.location, { cacheKb: CACHE_KB })
   const encoding = String(database.prepare('pragma encoding').get()?.['encoding'])
   return new SqliteWitness(snapshot, database, encoding)
 }
