@@ -8,28 +8,28 @@ import type { Target } from '@sensei/core/ports/target'
 import type { Tasks } from '@sensei/core/ports/tasks'
 import { type DataFolder, openDataFolder, secretIn } from '@sensei/embedded/data-folder'
 import type { AuditTrail, TrailParts } from '@sensei/postgres/audit/trail'
-import type { AuditDetail } from '@sensei/postgres/commands'
-import type { ConnectionSettings } from '@sensei/postgres/connection'
-import type { KeyOrigin } from '@sensei/postgres/key-ring'
-import type { Rotation } from '@sensei/postgres/rewrap'
+import type { AuditDetail } from '@sensei/postgres/door/commands'
+import type { ConnectionSettings } from '@sensei/postgres/door/connection'
+import type { KeyOrigin } from '@sensei/postgres/secrets/key-ring'
+import type { Rotation } from '@sensei/postgres/secrets/rewrap'
 import type { Platform, PlatformOptions } from '@sensei/postgres/platform'
-import type { Finding } from '@sensei/postgres/doctor'
-import type { ExternalUrls } from '@sensei/postgres/external'
+import type { Finding } from '@sensei/postgres/setup/doctor'
+import type { ExternalUrls } from '@sensei/postgres/setup/external'
 
-export { syncFolder } from '@sensei/postgres/sync-folder'
+export { syncFolder } from '@sensei/postgres/secrets/sync-folder'
 export type { AuditTrail } from '@sensei/postgres/audit/trail'
-export type { KeyOrigin } from '@sensei/postgres/key-ring'
-export type { ApiKey } from '@sensei/postgres/api-keys'
-export type { StoredConnection } from '@sensei/postgres/connections'
-export type { LogWriter } from '@sensei/postgres/logs'
-export type { MigrationSummary } from '@sensei/postgres/migration-pages'
-export type { Organization } from '@sensei/postgres/organizations'
+export type { KeyOrigin } from '@sensei/postgres/secrets/key-ring'
+export type { ApiKey } from '@sensei/postgres/tenants/api-keys'
+export type { StoredConnection } from '@sensei/postgres/secrets/connections'
+export type { LogWriter } from '@sensei/postgres/search/logs'
+export type { MigrationSummary } from '@sensei/postgres/record/migration-pages'
+export type { Organization } from '@sensei/postgres/tenants/organizations'
 export type { Acting, Platform, PlatformOptions } from '@sensei/postgres/platform'
-export type { PlannedColumn, PlanVersion } from '@sensei/postgres/plans'
-export type { ReportName, ReportRows } from '@sensei/postgres/reports'
-export type { SearchHit } from '@sensei/postgres/search'
-export type { Session as LoginSession } from '@sensei/postgres/sessions'
-export type { Member } from '@sensei/postgres/users'
+export type { PlannedColumn, PlanVersion } from '@sensei/postgres/record/plans'
+export type { ReportName, ReportRows } from '@sensei/postgres/record/reports'
+export type { SearchHit } from '@sensei/postgres/search/search'
+export type { Session as LoginSession } from '@sensei/postgres/tenants/sessions'
+export type { Member } from '@sensei/postgres/tenants/users'
 
 export type Environment = Readonly<Record<string, string | undefined>>
 
@@ -71,7 +71,7 @@ export async function openControlPlane(
   meanwhile: () => void = () => undefined,
 ): Promise<ControlPlane> {
   if (namesControlPlane(env)) {
-    const { externalUrls } = await import('@sensei/postgres/external')
+    const { externalUrls } = await import('@sensei/postgres/setup/external')
     const urls = externalUrls(env)
     if (urls !== undefined) return openExternalPlane(env, urls)
   }
@@ -110,12 +110,12 @@ export function embeddedOnly<E extends Environment>(env: E): E {
   return Object.fromEntries(kept) as E
 }
 
-export type { Finding } from '@sensei/postgres/doctor'
+export type { Finding } from '@sensei/postgres/setup/doctor'
 
 /** What is wrong with the control plane, or missing; it is set up where nothing stands in the way. */
 export async function examineControlPlane(env: Environment): Promise<readonly Finding[]> {
-  const { examineServer, examineDatabase } = await import('@sensei/postgres/doctor')
-  const { externalUrls, reachable } = await import('@sensei/postgres/external')
+  const { examineServer, examineDatabase } = await import('@sensei/postgres/setup/doctor')
+  const { externalUrls, reachable } = await import('@sensei/postgres/setup/external')
   const urls = externalUrls(env)
   const before = urls === undefined ? [] : await examineServer(await reachable(urls.direct))
   if (before.some(({ ok, blocks }) => !ok && blocks)) return before
@@ -136,7 +136,7 @@ export async function targetFreeBytes(url: string): Promise<number | null> {
 }
 
 async function openExternalPlane(env: Environment, urls: ExternalUrls): Promise<ControlPlane> {
-  const { openExternal, shownAddress } = await import('@sensei/postgres/external')
+  const { openExternal, shownAddress } = await import('@sensei/postgres/setup/external')
   const { control, direct, orgId } = await openExternal(urls)
   const around = control.host === direct.host && control.port === direct.port ? '' : ', pooled'
   return {
@@ -177,7 +177,7 @@ export async function openUpkeep(
   onError: (what: string, error: unknown) => void,
 ): Promise<{ start(): void; stop(): Promise<void> }> {
   const [{ ServiceDoor }, { Upkeep }] = await Promise.all([
-    import('@sensei/postgres/services'),
+    import('@sensei/postgres/door/services'),
     import('@sensei/postgres/upkeep'),
   ])
   const door = new ServiceDoor(serviceSettings(plane, 'upkeep'), 'upkeep', { connectionsMax: 1 })
@@ -201,8 +201,8 @@ export async function rotateEncryption(
   actor: string,
 ): Promise<Rotation> {
   const [{ KeyRing }, { rewrapAll, rotatingAlone }] = await Promise.all([
-    import('@sensei/postgres/key-ring'),
-    import('@sensei/postgres/rewrap'),
+    import('@sensei/postgres/secrets/key-ring'),
+    import('@sensei/postgres/secrets/rewrap'),
   ])
   const ring = new KeyRing(origin)
   const keeper = serviceSettings(plane, 'keeper')
@@ -220,8 +220,8 @@ export async function rotateEncryption(
 /** The audit row of something that was done outside of the database. */
 export async function recordDeed(plane: ControlAddress, deed: Deed): Promise<void> {
   const [{ Door }, { command }] = await Promise.all([
-    import('@sensei/postgres/door'),
-    import('@sensei/postgres/commands'),
+    import('@sensei/postgres/door/door'),
+    import('@sensei/postgres/door/commands'),
   ])
   const { action, actor, detail } = deed
   const door = new Door(plane.control, { connectionsMax: 1 })
@@ -270,11 +270,11 @@ export async function emptyDatabase(
 }
 
 const loadTasks = async () => ({
-  ...(await import('@sensei/postgres/door')),
-  ...(await import('@sensei/postgres/tasks')),
+  ...(await import('@sensei/postgres/door/door')),
+  ...(await import('@sensei/postgres/record/tasks')),
   ...(await import('@sensei/embedded/doorbell')),
 })
-const loadJournal = () => import('@sensei/postgres/journal')
+const loadJournal = () => import('@sensei/postgres/record/journal')
 const loadSqlite = () => import('@sensei/sqlite/source')
 const loadTarget = () => import('@sensei/target/target')
 
@@ -358,8 +358,8 @@ function unsupported(scheme: string, flag: string, example: string): SenseiError
 /** The last events of the organization, or of one migration. */
 export async function openEventTail(plane: ControlAddress, migrationId?: string) {
   const [{ Door }, { EventTail }] = await Promise.all([
-    import('@sensei/postgres/door'),
-    import('@sensei/postgres/event-tail'),
+    import('@sensei/postgres/door/door'),
+    import('@sensei/postgres/outbox/event-tail'),
   ])
   const door = new Door(plane.control, { connectionsMax: 1 })
   return { tail: new EventTail(door, plane.orgId, migrationId), close: () => door.close() }

@@ -9,7 +9,7 @@
 import { randomUUID } from 'node:crypto'
 import { isSenseiError } from '@sensei/core/errors'
 import type { PostgresVersion } from '@sensei/contracts/servers'
-import type { Client } from '@sensei/postgres/connection'
+import type { Client } from '@sensei/postgres/door/connection'
 import { randomFrom } from './g1/random.ts'
 import { Fuzzer, type Probe, type Routine } from './g10/fuzz.ts'
 import { withLiterals, withoutWhere } from './g10/strip.ts'

@@ -17,13 +17,13 @@ import { type OwnServer, type PostgresVersion, startPostgres } from '@sensei/con
 import { isSenseiError } from '@sensei/core/errors'
 import type { Principal } from '@sensei/core/principal'
 import { scopesOfRole } from '@sensei/core/scopes'
-import { type Client, type ConnectionSettings, connect } from '@sensei/postgres/connection'
-import { Connections } from '@sensei/postgres/connections'
-import { Door } from '@sensei/postgres/door'
-import { KeyRing } from '@sensei/postgres/key-ring'
-import { provision } from '@sensei/postgres/provision'
-import { rewrapAll } from '@sensei/postgres/rewrap'
-import { Vault } from '@sensei/postgres/vault'
+import { type Client, type ConnectionSettings, connect } from '@sensei/postgres/door/connection'
+import { Connections } from '@sensei/postgres/secrets/connections'
+import { Door } from '@sensei/postgres/door/door'
+import { KeyRing } from '@sensei/postgres/secrets/key-ring'
+import { provision } from '@sensei/postgres/setup/provision'
+import { rewrapAll } from '@sensei/postgres/secrets/rewrap'
+import { Vault } from '@sensei/postgres/secrets/vault'
 import { patchedRepository } from './cli/patched-repository.ts'
 import { Crowd, type Load, unreadable } from './g13/load.ts'
 import { type Needle, searchFile, searchFolder, searchMemory, spellingsOf } from './g13/search.ts'
@@ -247,12 +247,12 @@ export async function swap(version: PostgresVersion): Promise<Swapped> {
   const scene = await newScene(version)
   const patched = patchedRepository([
     {
-      file: 'pillars/postgres/vault.ts',
+      file: 'pillars/postgres/secrets/vault.ts',
       from: 'sensei secret 1\\n${orgId}/${connectionId}/${version}',
       to: 'x',
     },
     {
-      file: 'pillars/postgres/vault.ts',
+      file: 'pillars/postgres/secrets/vault.ts',
       from: 'sensei data key 1\\n${orgId}/${connectionId}/${version}/${keyId}',
       to: 'x',
     },
@@ -260,7 +260,7 @@ export async function swap(version: PostgresVersion): Promise<Swapped> {
   try {
     const codes = await swapWith(scene, scene.connections)
     const { Vault: Unbound } = (await import(
-      path.join(patched.folder, 'pillars/postgres/vault.ts')
+      path.join(patched.folder, 'pillars/postgres/secrets/vault.ts')
     )) as { Vault: typeof Vault }
     const unbound = await swapWith(scene, new Connections(scene.door, new Unbound(scene.ring)))
     return { codes, opensUnbound: unbound.every((code) => code === 'opened') }

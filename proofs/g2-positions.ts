@@ -7,8 +7,8 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { freshDatabase, type PostgresVersion, server } from '@sensei/contracts/servers'
-import { type Client, connect } from '@sensei/postgres/connection'
-import { provision } from '@sensei/postgres/provision'
+import { type Client, connect } from '@sensei/postgres/door/connection'
+import { provision } from '@sensei/postgres/setup/provision'
 import { randomFrom } from './g1/random.ts'
 import { Writer } from './g2/writer.ts'
 import { writeRecord } from './record.ts'

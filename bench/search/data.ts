@@ -1,5 +1,5 @@
 /** What is searched: log and audit entries of two organizations over 29 days, and plans; all made by SQL from numbers. */
-import type { Client } from '@sensei/postgres/connection'
+import type { Client } from '@sensei/postgres/door/connection'
 
 /** Has four fifths of the entries and all plans. */
 export const ORG = '00000000-0000-7000-8000-00000000000a'

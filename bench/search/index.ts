@@ -11,12 +11,17 @@ import { loadavg } from 'node:os'
 import { parseArgs } from 'node:util'
 import { startPostgres } from '@sensei/contracts/postgres-server'
 import { cursorKey } from '@sensei/core/cursor'
-import { type Client, type ConnectionSettings, connect } from '@sensei/postgres/connection'
-import { Door } from '@sensei/postgres/door'
-import { LOSSY_PLANS, MIGRATIONS_BY_SOURCE, Plans, PLANS_WITH_LOSSES } from '@sensei/postgres/plans'
-import { provision } from '@sensei/postgres/provision'
-import { REPORTS, Reports } from '@sensei/postgres/reports'
-import { Search, type SearchQuery } from '@sensei/postgres/search'
+import { type Client, type ConnectionSettings, connect } from '@sensei/postgres/door/connection'
+import { Door } from '@sensei/postgres/door/door'
+import {
+  LOSSY_PLANS,
+  MIGRATIONS_BY_SOURCE,
+  Plans,
+  PLANS_WITH_LOSSES,
+} from '@sensei/postgres/record/plans'
+import { provision } from '@sensei/postgres/setup/provision'
+import { REPORTS, Reports } from '@sensei/postgres/record/reports'
+import { Search, type SearchQuery } from '@sensei/postgres/search/search'
 import { machineFacts } from '../machine.ts'
 import { fillEntries, fillPlans, ORG, SMALL_ORG } from './data.ts'
 

@@ -1,6 +1,6 @@
 /** An empty database on the embedded server, in place of one of that name: for the demo, which may run again. */
 import { quoteIdent } from '@sensei/core/sql'
-import { connect } from '@sensei/postgres/connection'
+import { connect } from '@sensei/postgres/door/connection'
 
 /** Returns the URL of the new database. `adminUrl` is a secret, and so is the answer. */
 export async function emptyDatabase(adminUrl: string, name: string): Promise<string> {

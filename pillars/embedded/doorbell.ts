@@ -4,7 +4,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Doorbell } from '@sensei/core/ports/doorbell'
-import { type Client, type ConnectionSettings, connect } from '@sensei/postgres/connection'
+import { type Client, type ConnectionSettings, connect } from '@sensei/postgres/door/connection'
 
 const CHANNEL = 'sensei_doorbell'
 const RECONNECT_MS = 500

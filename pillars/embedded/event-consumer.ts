@@ -7,8 +7,8 @@ import { isSenseiError, SenseiError } from '@sensei/core/errors'
 import type { Doorbell } from '@sensei/core/ports/doorbell'
 import { BATCH_EVENTS_MAX, type ConsumeOptions, type Handler } from '@sensei/core/ports/event-log'
 import { LEASE_MS } from '@sensei/core/ports/tasks'
-import type { ConsumerGroups, Lease, Membership } from '@sensei/postgres/consumer-groups'
-import type { OutboxReader, Page } from '@sensei/postgres/outbox'
+import type { ConsumerGroups, Lease, Membership } from '@sensei/postgres/outbox/consumer-groups'
+import type { OutboxReader, Page } from '@sensei/postgres/outbox/outbox'
 import { HeldPartition } from './held-partition.ts'
 
 /** Rung by whoever wants waiting consumers to look at once, and among the consumers of a group. */

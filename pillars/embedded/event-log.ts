@@ -12,10 +12,10 @@ import type {
   PartitionLag,
   ReplayOptions,
 } from '@sensei/core/ports/event-log'
-import type { ConnectionSettings } from '@sensei/postgres/connection'
-import { ConsumerGroups } from '@sensei/postgres/consumer-groups'
-import { OutboxReader } from '@sensei/postgres/outbox'
-import { openStatements, type Statements } from '@sensei/postgres/statements'
+import type { ConnectionSettings } from '@sensei/postgres/door/connection'
+import { ConsumerGroups } from '@sensei/postgres/outbox/consumer-groups'
+import { OutboxReader } from '@sensei/postgres/outbox/outbox'
+import { openStatements, type Statements } from '@sensei/postgres/door/statements'
 import { openDoorbell } from './doorbell.ts'
 import { EventConsumer, membersTopic } from './event-consumer.ts'
 

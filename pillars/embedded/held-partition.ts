@@ -1,5 +1,5 @@
 /** A partition that this consumer holds: its cursor, and how careful one has to be with what comes next. */
-import type { Cursor } from '@sensei/postgres/group-cursor'
+import type { Cursor } from '@sensei/postgres/outbox/group-cursor'
 
 const PAUSE_MS = 50
 const PAUSE_MS_MAX = 5_000

@@ -11,8 +11,8 @@ import {
   type ConnectionSettings,
   connect,
   isConnectionLoss,
-} from '@sensei/postgres/connection'
-import { provision } from '@sensei/postgres/provision'
+} from '@sensei/postgres/door/connection'
+import { provision } from '@sensei/postgres/setup/provision'
 import { binariesFor } from './binaries.ts'
 import { type DataFolder, openDataFolder, secretIn } from './data-folder.ts'
 import {

@@ -5,8 +5,8 @@
  * when it is due, so any number of schedulers is as good as one.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Client } from './connection.ts'
-import type { ServiceDoor } from './services.ts'
+import type { Client } from './door/connection.ts'
+import type { ServiceDoor } from './door/services.ts'
 
 export interface UpkeepOptions {
   readonly everyMs?: number

@@ -7,8 +7,8 @@ import { writeSync } from 'node:fs'
 import { isSenseiError } from '@sensei/core/errors'
 import { LIFECYCLE, TRANSITIONS } from '@sensei/core/lifecycle'
 import type { Journal, MigrationRecord } from '@sensei/core/ports/journal'
-import { Door } from '@sensei/postgres/door'
-import { PostgresJournal } from '@sensei/postgres/journal'
+import { Door } from '@sensei/postgres/door/door'
+import { PostgresJournal } from '@sensei/postgres/record/journal'
 import { type Random, randomFrom } from './random.ts'
 
 const { control, orgId, seed } = JSON.parse(process.argv[2] as string)

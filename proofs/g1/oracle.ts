@@ -2,7 +2,7 @@
  * Judges a control plane by SQL alone. It shares no code with what it judges: the lifecycle below was written by hand
  * from the design, and the promises are what the clients said they were told.
  */
-import type { Client } from '@sensei/postgres/connection'
+import type { Client } from '@sensei/postgres/door/connection'
 
 export interface Promised {
   readonly migrationId: string

@@ -3,7 +3,7 @@
  * of whatever is added later): references from the parent's rows, a text that says whose it is, something for the rest.
  */
 import { randomUUID } from 'node:crypto'
-import type { Client } from '@sensei/postgres/connection'
+import type { Client } from '@sensei/postgres/door/connection'
 
 interface Wanted {
   readonly name: string

@@ -7,10 +7,10 @@ import { freshDatabase, type PostgresVersion, server } from '@sensei/contracts/s
 import { readSigningKey, signBytes } from '@sensei/core/certificate/ed25519'
 import { preAuthEncoding } from '@sensei/core/certificate/envelope'
 import { FileCheckpoints, readCheckpointFile } from '@sensei/postgres/audit/checkpoints'
-import { type Client, type ConnectionSettings, connect } from '@sensei/postgres/connection'
-import { Door } from '@sensei/postgres/door'
-import { PostgresJournal } from '@sensei/postgres/journal'
-import { provision } from '@sensei/postgres/provision'
+import { type Client, type ConnectionSettings, connect } from '@sensei/postgres/door/connection'
+import { Door } from '@sensei/postgres/door/door'
+import { PostgresJournal } from '@sensei/postgres/record/journal'
+import { provision } from '@sensei/postgres/setup/provision'
 
 export interface History {
   readonly serverVersion: string

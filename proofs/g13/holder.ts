@@ -7,10 +7,10 @@ import { readdirSync, readFileSync, writeSync } from 'node:fs'
 import path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { scopesOfRole } from '@sensei/core/scopes'
-import { Connections } from '@sensei/postgres/connections'
-import { Door } from '@sensei/postgres/door'
-import { KeyRing } from '@sensei/postgres/key-ring'
-import { Vault } from '@sensei/postgres/vault'
+import { Connections } from '@sensei/postgres/secrets/connections'
+import { Door } from '@sensei/postgres/door/door'
+import { KeyRing } from '@sensei/postgres/secrets/key-ring'
+import { Vault } from '@sensei/postgres/secrets/vault'
 
 const { mode, control, orgId, keyFile, folder } = JSON.parse(process.argv[2] as string)
 const door = new Door(control, { connectionsMax: 2 })

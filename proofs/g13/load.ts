@@ -1,10 +1,10 @@
 /** People who store, change and read secrets while keys are rotated; each with a key ring of his own. */
 import { randomUUID } from 'node:crypto'
 import type { Principal } from '@sensei/core/principal'
-import { Connections } from '@sensei/postgres/connections'
-import type { Door } from '@sensei/postgres/door'
-import { KeyRing } from '@sensei/postgres/key-ring'
-import { Vault } from '@sensei/postgres/vault'
+import { Connections } from '@sensei/postgres/secrets/connections'
+import type { Door } from '@sensei/postgres/door/door'
+import { KeyRing } from '@sensei/postgres/secrets/key-ring'
+import { Vault } from '@sensei/postgres/secrets/vault'
 
 export interface Load {
   readonly reads: number

@@ -5,9 +5,9 @@
 import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { isSenseiError } from '@sensei/core/errors'
-import { Door } from '@sensei/postgres/door'
-import { once } from '@sensei/postgres/idempotency'
-import { PostgresJournal } from '@sensei/postgres/journal'
+import { Door } from '@sensei/postgres/door/door'
+import { once } from '@sensei/postgres/tenants/idempotency'
+import { PostgresJournal } from '@sensei/postgres/record/journal'
 
 export interface Asked {
   readonly key: string

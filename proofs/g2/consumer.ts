@@ -5,8 +5,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Handler, LoggedEvent } from '@sensei/core/ports/event-log'
 import { openEventLog } from '@sensei/embedded/event-log'
-import { firstTime } from '@sensei/postgres/inbox'
-import { ServiceDoor } from '@sensei/postgres/services'
+import { firstTime } from '@sensei/postgres/outbox/inbox'
+import { ServiceDoor } from '@sensei/postgres/door/services'
 
 /** Without the inbox; or with the effect only after the cursor has moved. */
 export type Control = 'no inbox' | 'effect afterwards'

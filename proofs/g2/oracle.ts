@@ -1,5 +1,5 @@
 /** Judges by SQL alone what the consumers left behind, beside what the writers committed. */
-import type { Client } from '@sensei/postgres/connection'
+import type { Client } from '@sensei/postgres/door/connection'
 
 export const TABLES = `
   create table proof_effect (seq bigint generated always as identity primary key,

@@ -4,7 +4,7 @@
  * cluster (which waits for a stranger).
  */
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Client } from '@sensei/postgres/connection'
+import type { Client } from '@sensei/postgres/door/connection'
 
 export const SEQUENCE = `
   alter table migration_event add column seq bigint generated always as identity;

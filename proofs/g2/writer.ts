@@ -4,9 +4,9 @@
  */
 import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { ConnectionSettings } from '@sensei/postgres/connection'
-import { Door, type Tx } from '@sensei/postgres/door'
-import { PostgresJournal } from '@sensei/postgres/journal'
+import type { ConnectionSettings } from '@sensei/postgres/door/connection'
+import { Door, type Tx } from '@sensei/postgres/door/door'
+import { PostgresJournal } from '@sensei/postgres/record/journal'
 import type { Random } from '../g1/random.ts'
 
 const MIGRATIONS_PER_WRITER = 25

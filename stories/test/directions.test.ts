@@ -208,11 +208,11 @@ test('a decoder shared through a third file would be found', () => {
 
 test.each([
   ['core/plan.ts', 'engine/conductor.ts'],
-  ['core/plan.ts', 'pillars/postgres/journal.ts'],
+  ['core/plan.ts', 'pillars/postgres/record/journal.ts'],
   ['engine/conductor.ts', 'target/copy.ts'],
   ['target/copy.ts', 'sources/sqlite/reader.ts'],
   ['sources/sqlite/reader.ts', 'engine/conductor.ts'],
-  ['pillars/postgres/journal.ts', 'pillars/embedded/doorbell.ts'],
+  ['pillars/postgres/record/journal.ts', 'pillars/embedded/doorbell.ts'],
   ['apps/cli/migrate.ts', 'target/copy.ts'],
 ])('%s importing %s would be found', (file, imported) => {
   expect(wrongDirections(new Map([[file, [imported]]]))).toHaveLength(1)

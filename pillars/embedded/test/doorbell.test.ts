@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { server } from '@sensei/contracts/servers'
 import type { Doorbell } from '@sensei/core/ports/doorbell'
 import { openDoorbell } from '@sensei/embedded/doorbell'
-import { type Client, type ConnectionSettings, connect } from '@sensei/postgres/connection'
+import { type Client, type ConnectionSettings, connect } from '@sensei/postgres/door/connection'
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 
 let settings: ConnectionSettings

@@ -1,11 +1,11 @@
 /** A control plane of a test's own with a consumer's login, and a quick way to write many events. */
 import { randomBytes, randomUUID } from 'node:crypto'
 import { freshDatabase, type ServerAddress } from '@sensei/contracts/servers'
-import { type Client, type ConnectionSettings, connect } from '@sensei/postgres/connection'
-import { Door } from '@sensei/postgres/door'
-import { PostgresJournal } from '@sensei/postgres/journal'
-import { provision } from '@sensei/postgres/provision'
-import { provisionService } from '@sensei/postgres/services'
+import { type Client, type ConnectionSettings, connect } from '@sensei/postgres/door/connection'
+import { Door } from '@sensei/postgres/door/door'
+import { PostgresJournal } from '@sensei/postgres/record/journal'
+import { provision } from '@sensei/postgres/setup/provision'
+import { provisionService } from '@sensei/postgres/door/services'
 
 export interface EventsDatabase {
   readonly admin: ConnectionSettings

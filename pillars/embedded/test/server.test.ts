@@ -18,7 +18,7 @@ import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { untilListed } from '@sensei/embedded/postmaster'
 import { openControlPlane } from '@sensei/embedded/server'
-import { connect } from '@sensei/postgres/connection'
+import { connect } from '@sensei/postgres/door/connection'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 
 const USER = join(import.meta.dirname, 'use-control-plane.ts')

@@ -1,8 +1,8 @@
 /** A process that uses the control plane of a data folder until its stdin closes. Says how it found the server. */
 import { once } from 'node:events'
 import { openControlPlane } from '@sensei/embedded/server'
-import { Door } from '@sensei/postgres/door'
-import { PostgresJournal } from '@sensei/postgres/journal'
+import { Door } from '@sensei/postgres/door/door'
+import { PostgresJournal } from '@sensei/postgres/record/journal'
 
 const plane = await openControlPlane(process.argv[2])
 const door = new Door(plane.control)

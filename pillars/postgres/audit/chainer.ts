@@ -8,7 +8,7 @@ import { type AuditRow, auditRowBytes, CHAIN_START, linkHash } from '@sensei/cor
 import type { Checkpoint } from '@sensei/core/audit-checkpoint'
 import type { CheckpointSink } from '@sensei/core/ports/checkpoints'
 import { quoteIdent } from '@sensei/core/sql'
-import { type Client, type ConnectionSettings, connect } from '../connection.ts'
+import { type Client, type ConnectionSettings, connect } from '../door/connection.ts'
 import { type Query, readPage } from './entries.ts'
 
 const CHAINER_LOCK = 7_365_739

@@ -16,7 +16,7 @@ import type { TrustedKey } from '@sensei/core/certificate/ed25519'
 import { encodeEnvelope } from '@sensei/core/certificate/envelope'
 import { SenseiError } from '@sensei/core/errors'
 import type { BytesSigner, CheckpointSink } from '@sensei/core/ports/checkpoints'
-import { syncFolder } from '../sync-folder.ts'
+import { syncFolder } from '../secrets/sync-folder.ts'
 
 const NEWLINE = 0x0a
 

@@ -2,9 +2,9 @@
 import type { TrustedKey } from '@sensei/core/certificate/ed25519'
 import { SenseiError } from '@sensei/core/errors'
 import type { BytesSigner } from '@sensei/core/ports/checkpoints'
-import type { ConnectionSettings } from '../connection.ts'
-import { Door } from '../door.ts'
-import { ServiceDoor } from '../services.ts'
+import type { ConnectionSettings } from '../door/connection.ts'
+import { Door } from '../door/door.ts'
+import { ServiceDoor } from '../door/services.ts'
 import { type CheckpointFile, FileCheckpoints, readCheckpointFile } from './checkpoints.ts'
 import {
   AuditKeeper,

@@ -1,11 +1,11 @@
 /** A migrated control plane of a test's own, on one of the shared servers, with a login that only it has. */
 import { randomBytes } from 'node:crypto'
 import { freshDatabase, type ServerAddress } from '@sensei/contracts/servers'
-import { type Client, type ConnectionSettings, connect } from '@sensei/postgres/connection'
-import { Door, type DoorOptions } from '@sensei/postgres/door'
-import { PostgresJournal } from '@sensei/postgres/journal'
-import { provision } from '@sensei/postgres/provision'
-import { PostgresTasks } from '@sensei/postgres/tasks'
+import { type Client, type ConnectionSettings, connect } from '@sensei/postgres/door/connection'
+import { Door, type DoorOptions } from '@sensei/postgres/door/door'
+import { PostgresJournal } from '@sensei/postgres/record/journal'
+import { provision } from '@sensei/postgres/setup/provision'
+import { PostgresTasks } from '@sensei/postgres/record/tasks'
 
 export interface TestControl {
   readonly admin: ConnectionSettings

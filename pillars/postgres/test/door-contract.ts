@@ -3,10 +3,10 @@
  * connection for each transaction.
  */
 import { randomUUID } from 'node:crypto'
-import { Door } from '@sensei/postgres/door'
-import { PostgresJournal } from '@sensei/postgres/journal'
-import { PostgresTasks } from '@sensei/postgres/tasks'
-import { typed } from '@sensei/postgres/typed'
+import { Door } from '@sensei/postgres/door/door'
+import { PostgresJournal } from '@sensei/postgres/record/journal'
+import { PostgresTasks } from '@sensei/postgres/record/tasks'
+import { typed } from '@sensei/postgres/door/typed'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { endpoints, type TestControl } from './control-database.ts'
 import { type Cut, type CuttingProxy, cuttingProxy } from './cutting-proxy.ts'

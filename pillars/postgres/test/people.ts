@@ -2,10 +2,10 @@
 import { randomUUID } from 'node:crypto'
 import type { Principal } from '@sensei/core/principal'
 import { type Scope, SCOPES } from '@sensei/core/scopes'
-import type { Door } from '@sensei/postgres/door'
-import { Passwords } from '@sensei/postgres/passwords'
-import { Sessions, type SessionPrincipal } from '@sensei/postgres/sessions'
-import { Users } from '@sensei/postgres/users'
+import type { Door } from '@sensei/postgres/door/door'
+import { Passwords } from '@sensei/postgres/tenants/passwords'
+import { Sessions, type SessionPrincipal } from '@sensei/postgres/tenants/sessions'
+import { Users } from '@sensei/postgres/tenants/users'
 
 export const PASSWORD = 'correct horse battery'
 export const passwords = new Passwords()

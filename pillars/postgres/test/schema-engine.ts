@@ -7,7 +7,7 @@ import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { bindMigrationAwareSqlAdapterFactory, ColumnTypeEnum } from '@prisma/driver-adapter-utils'
-import { type Client, type ConnectionSettings, connect } from '@sensei/postgres/connection'
+import { type Client, type ConnectionSettings, connect } from '@sensei/postgres/door/connection'
 import pg from 'pg'
 
 /** The types that the engine's catalogue queries return, by oid. */

@@ -9,7 +9,7 @@ import { FileCheckpoints, readCheckpointFile } from '@sensei/postgres/audit/chec
 import type { Query } from '@sensei/postgres/audit/entries'
 import { byOrganization, settleAudit } from '@sensei/postgres/audit/keeper'
 import { type AuditReport, verifyAudit } from '@sensei/postgres/audit/verify'
-import type { ConnectionSettings } from '@sensei/postgres/connection'
+import type { ConnectionSettings } from '@sensei/postgres/door/connection'
 import type { TestControl } from '../control-database.ts'
 
 export interface Workshop {
