@@ -20,7 +20,8 @@ function words(outcome: Outcome, file: string | null): string {
     return `migrate --resume ${id} --yes --accept-loss RULE`
   if (state === 'plan_ready') return `migrate --resume ${id} --yes`
   if (error !== null && exitOf(outcome) === EXIT.interrupted) return `migrate --resume ${id}`
-  if (plan === null) return 'migrate --source … --target …'
+  if (state === 'cancelling') return `migrations clean ${id}`
+  if (plan === null || state === 'cancelled') return 'migrate --source … --target …'
   if (tables.some(({ rowsRejected }) => rowsRejected > 0)) return `migrations rejects ${id}`
   if (state === 'failed') return `migrations retry ${id}`
   if (outcome.verdict === 'different' || outcome.verdict === 'inconclusive')

@@ -8,6 +8,7 @@ import type { Cast } from '../cast.ts'
 import { pause } from '../patience.ts'
 import type { MigrationRequest } from '../request.ts'
 
+type Holder = Pick<MigrationRequest, 'migrationId' | 'owner'>
 type Office = Pick<Cast, 'tasks' | 'crew'>
 
 export interface HeldMigration {
@@ -26,7 +27,7 @@ const WAIT_MS = LEASE_MS + 1_000
  */
 export async function holdMigration(
   office: Office,
-  request: MigrationRequest,
+  request: Holder,
   signal: AbortSignal,
 ): Promise<HeldMigration> {
   const { tasks } = office
@@ -50,7 +51,7 @@ export async function holdMigration(
 
 async function claimWithin(
   office: Office,
-  request: MigrationRequest,
+  request: Holder,
   { waitMs, signal }: { readonly waitMs: number; readonly signal: AbortSignal },
 ): Promise<LeasedTask> {
   const { tasks } = office

@@ -1,4 +1,5 @@
 /** One migration in the hands of this process: where it stands, and the way to move it. */
+import { SenseiError } from '@sensei/core/errors'
 import type { EventPayloads } from '@sensei/core/events'
 import type { Json } from '@sensei/core/json'
 import type { State, Transition } from '@sensei/core/lifecycle'
@@ -80,13 +81,28 @@ export class Life {
     this.#stop.abort()
   }
 
-  /** Reads what a dead process left behind; says so in the history where it was at work. */
+  /**
+   * Reads what a dead process left behind; says so in the history where it was at work. Throws TRANSITION_REFUSED for what
+   * was given up.
+   */
   async takeUp(): Promise<void> {
     this.#record = await this.cast.journal.get(this.id)
+    if (this.request.resume) await this.#checkGoesOn()
     const busy: readonly State[] = ['planning', 'running', 'pausing', 'validating']
     if (this.request.resume && busy.includes(this.state)) {
       await this.enter('taken_over', { owner: this.request.owner })
     }
+  }
+
+  /** Without its ledger and its snapshot an unfinished migration has nothing to go on from. */
+  async #checkGoesOn(): Promise<void> {
+    if (this.state === 'completed') return
+    const cleaned = (await this.cast.journal.entries(this.id, 'archive')).length > 0
+    if (!cleaned && this.state !== 'cancelling' && this.state !== 'cancelled') return
+    throw new SenseiError(
+      'TRANSITION_REFUSED',
+      `Migration ${this.id} was ${cleaned ? 'cleaned' : 'given up'} before it was complete, so it cannot go on. Drop the tables that it made and start a new one: sensei migrate --source … --target …`,
+    )
   }
 
   async enter<T extends Transition>(event: T, payload: EventPayloads[T]): Promise<void> {

@@ -1,15 +1,15 @@
 /** `sensei migrate`: plan, approve, carry, certify. */
 import { randomUUID } from 'node:crypto'
-import { hostname, userInfo } from 'node:os'
 import { displayText } from '@sensei/core/display'
 import type { ExitCode } from '@sensei/core/errors'
 import type { Plan } from '@sensei/core/plan'
 import type { MigrationRecord } from '@sensei/core/ports/journal'
-import type { Recruits } from '@sensei/apps/crew'
+import { ownerName, type Recruits } from '@sensei/apps/crew'
 import { loadAdapters, sourceBytes } from '@sensei/apps/pillars'
 import { openSession, type Session } from '@sensei/apps/session'
 import { MUSTER_BYTES } from '@sensei/engine/cast'
 import type { MigrationOptions, MigrationRequest, Outcome } from '@sensei/engine/request'
+import { actorName } from '../actor.ts'
 import { askApproval } from '../approve.ts'
 import { checkEnds, endOf, keptOptions, variableOf } from '../ends.ts'
 import { exitOf } from '../exit.ts'
@@ -182,8 +182,8 @@ async function requestOf(
         ? first
         : mergeOptions(keptOptions(kept), await acceptedSince(session, kept.id), given),
     plan: flags.plan === undefined ? null : await readPlanFile(flags.plan),
-    actor: `user:${userName()}`,
-    owner: `${hostname()}/${process.pid}`,
+    actor: actorName(),
+    owner: ownerName(process.pid),
   }
 }
 
@@ -219,13 +219,4 @@ async function givenOptions(flags: MigrateFlags): Promise<Partial<MigrationOptio
     queries,
   }
   return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined))
-}
-
-/** A container may run under a number that has no name. */
-function userName(): string {
-  try {
-    return userInfo().username
-  } catch {
-    return String(process.getuid?.() ?? 'unknown')
-  }
 }

@@ -1,4 +1,5 @@
 /** `sensei migrations …`: what this machine has moved, and what is left of it. */
+import { ownerName } from '@sensei/apps/crew'
 import { openSession, type Session } from '@sensei/apps/session'
 import { displayName } from '@sensei/core/display'
 import { EXIT, type ExitCode, SenseiError } from '@sensei/core/errors'
@@ -8,6 +9,7 @@ import type { MigrationRecord } from '@sensei/core/ports/journal'
 import type { Reject } from '@sensei/core/receipt'
 import { type Cleaned, cleanUp } from '@sensei/engine/clean'
 import { storedOutcome } from '@sensei/engine/conductor/outcome'
+import { actorName } from '../actor.ts'
 import { checkEnds, endOf } from '../ends.ts'
 import type { Io } from '../io.ts'
 import { nextCommand } from '../next.ts'
@@ -130,10 +132,10 @@ export async function retry(id: string, flags: RetryFlags, io: Io): Promise<Exit
   return withSession(io, async (session) => {
     const { state } = await session.journal.get(id)
     if (state !== 'failed') {
-      const instead =
-        state === 'completed'
-          ? 'There is nothing to do.'
-          : `Go on with: sensei migrate --resume ${id}`
+      const ended = state === 'completed' || state === 'cancelling' || state === 'cancelled'
+      const instead = ended
+        ? 'There is nothing to do.'
+        : `Go on with: sensei migrate --resume ${id}`
       throw new SenseiError(
         'TRANSITION_REFUSED',
         `Migration ${id} is ${state}; only a failed one is retried. ${instead}`,
@@ -160,7 +162,9 @@ export async function clean(id: string, flags: OneFlags, io: Io): Promise<ExitCo
     })
     try {
       checkEnds(kept, { target: cast.target })
-      cleaned = await cleanUp(cast, id)
+      const request = { migrationId: id, actor: actorName(), owner: ownerName(process.pid) }
+      // Nothing stops it half-way but the end of this process, after which it may be run again.
+      cleaned = await cleanUp(cast, request, new AbortController().signal)
     } finally {
       await cast.close()
     }
@@ -170,12 +174,13 @@ export async function clean(id: string, flags: OneFlags, io: Io): Promise<ExitCo
           schema_version: OUTPUT_VERSION,
           migration_id: id,
           cleaned: true,
+          given_up: cleaned.givenUp,
           ...keptJson(cleaned),
         }),
       )
     }
     io.say(
-      `Migration ${id}: ledger, rejects, fence and private copy are gone; manifest and ${keptWords(cleaned)} are kept in the control plane.`,
+      `${cleaned.givenUp ? 'It had not ended and is given up; the tables that it made stay. ' : ''}Migration ${id}: ledger, rejects, fence and private copy are gone; manifest and ${keptWords(cleaned)} are kept in the control plane.`,
     )
     return EXIT.done
   })
