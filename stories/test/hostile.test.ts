@@ -94,6 +94,31 @@ test('rows that only a virtual table has are not left behind unless somebody acc
   })
 })
 
+test('bad input 4, 116: half a surrogate pair in a UTF-16 file arrives as one U+FFFD or as its bytes, certified', async () => {
+  const target = { TARGET: await story.target() }
+  for (const [name, half] of [
+    ['UTF-16le', '00d8'],
+    ['UTF-16be', 'dc00'],
+  ] as const) {
+    makeSqlite(
+      story.file(`${name}.sqlite`),
+      `pragma encoding = '${name}';
+       create table "${name}" (id integer primary key, v text, b text);
+       insert into "${name}" values (1, '', ''), (2, 'ok', null);
+       update "${name}" set v = cast(x'${half}' as text), b = cast(x'0000${half}' as text) where id = 1`,
+    )
+    const ends = ['--source', `sqlite:${name}.sqlite`, '--target', 'env:TARGET']
+    const losses = ['--accept-loss', 'replace-invalid-utf8', '--accept-loss', 'mixed-to-bytes']
+    const told = await story.json(['migrate', ...ends, '--yes', ...losses], target)
+    expect(told).toMatchObject({ exit: 0, verdict: 'equivalent_except_declared', error: null })
+    const kept = half === '00d8' ? '\\x00eda080' : '\\x00edb080'
+    expect(await rowsOf(target.TARGET, `select v, b::text from "${name}" order by id`)).toEqual([
+      { v: '\uFFFD', b: kept },
+      { v: 'ok', b: null },
+    ])
+  }
+})
+
 test('bad input 69: source and target cannot be the same kind of thing, and never Sensei’s own database', async () => {
   expect(
     await story.json(

@@ -101,33 +101,74 @@ function plannedText(
   encoding: TextEncodingOfFile,
   conversion: Conversion,
 ): Uint8Array | string {
-  const replaces = conversion === 'text-replace-invalid'
-  const bytes = encoding === 'UTF-8' ? stored : utf8Of(stored, encoding, replaces)
+  const valid = encoding === 'UTF-8' ? stored : utf8Of(stored, encoding)
+  if (conversion === 'any-as-bytes') return valid ?? unitsAsUtf8(stored, encoding)
+  const bytes = valid ?? (conversion === 'text-replace-invalid' ? repaired(stored, encoding) : null)
   if (bytes === null) return INVALID
-  if (conversion === 'any-as-bytes') return bytes
-  if (!isUtf8(bytes)) {
-    if (!replaces) return INVALID
-    const repaired = Buffer.from(replacing.decode(bytes))
-    return repaired.includes(0) ? HAS_NUL : repaired
+  switch (conversion) {
+    case 'text-strip-nul': {
+      const stripped = bytes.includes(0) ? bytes.filter((byte) => byte !== 0) : bytes
+      return isUtf8(stripped) ? stripped : INVALID
+    }
+    case 'text-replace-invalid': {
+      const text = isUtf8(bytes) ? bytes : repaired(bytes, 'UTF-8')
+      return text.includes(0) ? HAS_NUL : text
+    }
+    default:
+      if (!isUtf8(bytes)) return INVALID
+      return bytes.includes(0) ? HAS_NUL : bytes
   }
-  if (!bytes.includes(0)) return bytes
-  return conversion === 'text-strip-nul' ? bytes.filter((byte) => byte !== 0) : HAS_NUL
 }
 
 const INVALID = 'a text whose bytes are not valid in its encoding'
 const HAS_NUL = 'a text with a NUL character'
 
-const replacing = new TextDecoder('utf-8', { ignoreBOM: true })
-
-function utf8Of(
-  stored: Uint8Array,
-  encoding: TextEncodingOfFile,
-  replaces: boolean,
-): Uint8Array | null {
-  const name = encoding === 'UTF-16le' ? 'utf-16le' : 'utf-16be'
+/** Null where it holds half a surrogate pair, or half a unit. */
+function utf8Of(stored: Uint8Array, encoding: TextEncodingOfFile): Uint8Array | null {
   try {
-    return Buffer.from(new TextDecoder(name, { ignoreBOM: true, fatal: !replaces }).decode(stored))
+    return Buffer.from(new TextDecoder(encoding, { ignoreBOM: true, fatal: true }).decode(stored))
   } catch {
     return null
   }
 }
+
+function repaired(stored: Uint8Array, encoding: TextEncodingOfFile): Uint8Array {
+  return Buffer.from(new TextDecoder(encoding, { ignoreBOM: true }).decode(stored))
+}
+
+/** By UTF-8's scheme, for bytes that need not be a text: half a pair is written like any number, half a unit as FF. */
+function unitsAsUtf8(stored: Uint8Array, encoding: TextEncodingOfFile): Uint8Array {
+  const view = new DataView(stored.buffer, stored.byteOffset, stored.byteLength)
+  const unitAt = (at: number): number =>
+    at + 1 < stored.length ? view.getUint16(at, encoding === 'UTF-16le') : 0
+  const bytes = new Uint8Array(Math.ceil(stored.length / 2) * 3)
+  let length = 0
+  let at = 0
+  for (; at + 1 < stored.length; at += 2) {
+    const [unit, next] = [unitAt(at), unitAt(at + 2)]
+    if (unit < 0x80) bytes[length++] = unit
+    else if (unit < 0x800) {
+      bytes[length++] = 0xc0 | (unit >> 6)
+      bytes[length++] = last(unit)
+    } else if (unit >> 10 === HIGH && next >> 10 === LOW) {
+      const code = 0x1_0000 + ((unit & 0x3ff) << 10) + (next & 0x3ff)
+      bytes[length++] = 0xf0 | (code >> 18)
+      bytes[length++] = last(code >> 12)
+      bytes[length++] = last(code >> 6)
+      bytes[length++] = last(code)
+      at += 2
+    } else {
+      bytes[length++] = 0xe0 | (unit >> 12)
+      bytes[length++] = last(unit >> 6)
+      bytes[length++] = last(unit)
+    }
+  }
+  if (at < stored.length) bytes[length++] = 0xff
+  return bytes.subarray(0, length)
+}
+
+/** The upper six bits of the halves of a pair. */
+const HIGH = 0xd800 >> 10
+const LOW = 0xdc00 >> 10
+
+const last = (code: number): number => 0x80 | (code & 63)

@@ -38,6 +38,8 @@ export interface Converter {
   /** A REAL that is `units` over 10^scale; null where the double itself is needed. */
   scaled?(out: CellBuffer, units: number, scale: number): boolean | null
   text(out: CellBuffer, bytes: Uint8Array): boolean
+  /** True where what is invalid in a text is replaced; UTF-16 has to be looked at before it becomes UTF-8. */
+  readonly replaces?: boolean
   /** True where the text at `at` is the payload as it stands. */
   asItIs?(bytes: Uint8Array, at: number, length: number): boolean
   blob(out: CellBuffer, bytes: Uint8Array): boolean
@@ -80,6 +82,7 @@ const MAKERS: Readonly<Record<Conversion, Maker>> = {
   }),
   'text-replace-invalid': (type) => ({
     ...NOTHING,
+    replaces: true,
     text: (out, bytes) => putText(out, type, replaceInvalid(bytes)),
   }),
   'any-as-text': (type) => ({

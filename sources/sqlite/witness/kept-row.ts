@@ -3,7 +3,7 @@ import { CellBuffer } from '@sensei/core/canonical/cells'
 import { comparedColumns, type TableMapping } from '@sensei/core/plan'
 import type { RawCell } from '@sensei/core/receipt'
 import { type Converter, converterOf } from './convert.ts'
-import { utf8OfUtf16 } from './utf.ts'
+import { type Utf16, utf16Of, utf8OfUtf16 } from './utf.ts'
 
 export function keptRow(
   table: TableMapping,
@@ -11,10 +11,11 @@ export function keptRow(
   encoding: string,
 ): Uint8Array | null {
   const out = new CellBuffer(1024)
+  const utf16 = utf16Of(encoding)
   for (const column of comparedColumns(table)) {
     const cell = cells.find(({ column: name }) => name === column.source)
     if (cell === undefined || cell.value === null) out.null()
-    else if (!put(converterOf(column), out, cell, encoding)) {
+    else if (!put(converterOf(column), out, cell, utf16)) {
       if (column.unfit === 'reject') return null
       out.null()
     }
@@ -22,7 +23,7 @@ export function keptRow(
   return Uint8Array.from(out.written())
 }
 
-function put(converter: Converter, out: CellBuffer, cell: RawCell, encoding: string): boolean {
+function put(converter: Converter, out: CellBuffer, cell: RawCell, utf16: Utf16 | null): boolean {
   const value = cell.value ?? ''
   switch (cell.class) {
     case 'integer':
@@ -31,10 +32,8 @@ function put(converter: Converter, out: CellBuffer, cell: RawCell, encoding: str
       return converter.real(out, realOf(value))
     case 'text': {
       const bytes = Buffer.from(value, 'base64')
-      return converter.text(
-        out,
-        encoding === 'UTF-8' ? bytes : utf8OfUtf16(bytes, encoding === 'UTF-16be'),
-      )
+      const text = utf16 === null ? bytes : utf8OfUtf16(bytes, utf16, converter.replaces ?? false)
+      return converter.text(out, text)
     }
     case 'blob':
       return converter.blob(out, Buffer.from(value, 'base64'))

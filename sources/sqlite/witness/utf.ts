@@ -51,18 +51,43 @@ function sequenceAt(bytes: Uint8Array, at: number): { length: number; valid: boo
   return { length: 1 + more, valid: true }
 }
 
-/** The UTF-8 form of UTF-16 bytes; half a surrogate pair keeps its three bytes, which are no valid UTF-8. */
-export function utf8OfUtf16(bytes: Uint8Array, bigEndian: boolean): Uint8Array {
-  const units = Buffer.from(bytes.subarray(0, bytes.length & ~1))
+export interface Utf16 {
+  readonly bigEndian: boolean
+}
+
+/** Null for a database in UTF-8. */
+export function utf16Of(encoding: string): Utf16 | null {
+  return encoding === 'UTF-8' ? null : { bigEndian: encoding === 'UTF-16be' }
+}
+
+/**
+ * The UTF-8 form of UTF-16 bytes. Half a surrogate pair has none: it is replaced, or keeps the three bytes of its number;
+ * half a unit at the end is replaced, or becomes a byte that UTF-8 never has. What is kept cannot pass for a text.
+ */
+export function utf8OfUtf16(
+  bytes: Uint8Array,
+  { bigEndian }: Utf16,
+  replaces: boolean,
+): Uint8Array {
+  const whole = bytes.length & ~1
+  const units = Buffer.from(bytes.subarray(0, whole))
   if (bigEndian) units.swap16()
   const text = units.toString('utf16le')
-  if (text.isWellFormed()) return Buffer.from(text)
-  const parts = Array.from(text, (char) => {
-    const unit = char.charCodeAt(0)
-    const half = char.length === 1 && unit >= 0xd800 && unit <= 0xdfff
-    return half
-      ? Buffer.from([0xe0 | (unit >> 12), 0x80 | ((unit >> 6) & 63), 0x80 | (unit & 63)])
-      : Buffer.from(char)
-  })
+  if (text.isWellFormed() && whole === bytes.length) return Buffer.from(text)
+  const parts = text
+    .split(HALF_A_PAIR)
+    .map((part) =>
+      part.isWellFormed() ? Buffer.from(part) : replaces ? REPLACEMENT : numberOf(part),
+    )
+  if (whole < bytes.length) parts.push(replaces ? REPLACEMENT : HALF_A_UNIT)
   return Buffer.concat(parts)
+}
+
+/** By code points, so that a whole pair is none of it. */
+const HALF_A_PAIR = /([\ud800-\udfff])/u
+const HALF_A_UNIT = Buffer.from([0xff])
+
+function numberOf(half: string): Buffer {
+  const unit = half.charCodeAt(0)
+  return Buffer.from([0xe0 | (unit >> 12), 0x80 | ((unit >> 6) & 63), 0x80 | (unit & 63)])
 }

@@ -5,7 +5,7 @@ import type { ColumnMapping } from '@sensei/core/plan'
 import { scaleOf } from './columns.ts'
 import { finishedTag } from './columns.ts'
 import { type Converter, converterOf } from './convert.ts'
-import { utf8OfUtf16 } from './utf.ts'
+import { type Utf16, utf16Of, utf8OfUtf16 } from './utf.ts'
 
 const BUFFER_BYTES = 1024 * 1024
 const COLON = 0x3a
@@ -59,7 +59,7 @@ export interface Walked {
 export class Walk {
   readonly #columns: readonly WalkedColumn[]
   /** null in a UTF-8 database. */
-  readonly #utf16: { readonly bigEndian: boolean } | null
+  readonly #utf16: Utf16 | null
   readonly #out = new CellBuffer(BUFFER_BYTES)
   /** A group in which nothing was left to do is handed on as it is. */
   #whole: Uint8Array | null = null
@@ -77,7 +77,7 @@ export class Walk {
       scale: scaleOf(column),
       place,
     }))
-    this.#utf16 = encoding.startsWith('UTF-16') ? { bigEndian: encoding === 'UTF-16be' } : null
+    this.#utf16 = utf16Of(encoding)
   }
 
   /** Bytes that wait to be taken. */
@@ -214,7 +214,7 @@ export class Walk {
       case CODES.blob:
         return converter.blob(out, payload())
       case CODES.extraText:
-        return converter.text(out, this.#utf8(extra as Uint8Array))
+        return converter.text(out, this.#utf8(extra as Uint8Array, converter))
       case CODES.extraBlob:
         return converter.blob(out, extra as Uint8Array)
       default:
@@ -222,8 +222,8 @@ export class Walk {
     }
   }
 
-  #utf8(bytes: Uint8Array): Uint8Array {
-    return this.#utf16 === null ? bytes : utf8OfUtf16(bytes, this.#utf16.bigEndian)
+  #utf8(bytes: Uint8Array, { replaces = false }: Converter): Uint8Array {
+    return this.#utf16 === null ? bytes : utf8OfUtf16(bytes, this.#utf16, replaces)
   }
 }
 
