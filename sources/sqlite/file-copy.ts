@@ -19,7 +19,7 @@ import type { SnapshotOptions } from '@sensei/core/ports/source'
 const PART_BYTES = 1024 * 1024
 
 /** Bytes 18 and 19 of the header: 1 = rollback journal, 2 = write-ahead log. */
-const JOURNAL_MODE_OFFSET = 18
+export const JOURNAL_MODE_OFFSET = 18
 
 /** Those of Linux whose locks and reads are the kernel's own: ext, xfs, btrfs, zfs, f2fs, tmpfs, overlay, bcachefs. */
 const LOCAL_FILE_SYSTEMS: ReadonlySet<number> = new Set([

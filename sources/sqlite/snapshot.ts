@@ -18,7 +18,13 @@ import { SenseiError } from '@sensei/core/errors'
 import type { SnapshotOptions } from '@sensei/core/ports/source'
 import type { Snapshot } from '@sensei/core/snapshot'
 import { type CheckAnswer, type Damage, findDamageOf } from './damage.ts'
-import { copyLocked, identityOf, type LockedFile, openLocked } from './file-copy.ts'
+import {
+  copyLocked,
+  identityOf,
+  JOURNAL_MODE_OFFSET,
+  type LockedFile,
+  openLocked,
+} from './file-copy.ts'
 import { describe, describingErrors, openReadOnly } from './open.ts'
 
 const PREFIX = 'sqlite-'
@@ -32,9 +38,6 @@ const PAGES_A_STEP = 2_000
 const SPARE_BYTES = 64 * 1024 * 1024
 
 const THREAD_BYTES_MIN = 16 * 1024 * 1024
-
-/** Bytes 18 and 19 of the header: 1 = rollback journal, 2 = write-ahead log. */
-const JOURNAL_MODE_OFFSET = 18
 
 export async function takePrivateCopy(
   path: string,
