@@ -4,7 +4,7 @@ import { isSenseiError } from '@sensei/core/errors'
 import type { QueryLimits, QueryResult, Witness } from '@sensei/core/ports/witness'
 import { quoteIdent, quoteQualified } from '@sensei/core/sql'
 import type { ViewMapping } from '@sensei/core/plan'
-import type { QueryVerification } from '@sensei/core/verdict'
+import type { QueryVerification, TableVerification } from '@sensei/core/verdict'
 
 export const QUERY_LIMITS: QueryLimits = { timeoutMs: 30_000, rowsMax: 200_000 }
 
@@ -67,6 +67,29 @@ export async function compareQuery(
   const counts = { ...base, rowsSource: left.rows.length, rowsTarget: right.rows.length }
   if (left.cut || right.cut) return { ...counts, equal: null, reason: CUT }
   return { ...counts, equal: sameRows(left, right, ordered), reason: null }
+}
+
+/**
+ * The queries that a person asked for. No plan knows what they read: once rows were rejected, and found to be just those,
+ * a query that gives other rows is undecided.
+ */
+export async function compareQueries(
+  { source, target }: { readonly source: Witness; readonly target: Witness },
+  queries: readonly QueryToRun[],
+  tables: readonly TableVerification[],
+): Promise<QueryVerification[]> {
+  const short = tables.filter(({ rowsRejected }) => rowsRejected > 0).map((table) => table.target)
+  const compared: QueryVerification[] = []
+  for (const query of queries) {
+    const found = await compareQuery(source, target, query)
+    const undecided = found.equal === false && short.length > 0
+    compared.push(undecided ? { ...found, equal: null, reason: mayReadLess(short) } : found)
+  }
+  return compared
+}
+
+function mayReadLess(tables: readonly string[]): string {
+  return `it gives other rows, and it may read ${tables.join(', ')}, of which rows were rejected`
 }
 
 async function attempt(run: () => Promise<QueryResult>): Promise<QueryResult | string> {

@@ -29,7 +29,7 @@ import {
   tablesAhead,
 } from './buckets.ts'
 import { comparable } from './comparable.ts'
-import { compareQuery, type QueryToRun } from './queries.ts'
+import { compareQueries, type QueryToRun } from './queries.ts'
 import { mutationScore } from './mutation.ts'
 import { compareTable } from './table.ts'
 import { verdictOf } from './verdict.ts'
@@ -108,16 +108,14 @@ async function endScans(scanners: Scanners): Promise<void> {
 }
 
 async function compareAll(validation: Validation): Promise<Verification> {
-  const { plan, source, target, undecided, pairing } = validation
+  const { plan, target, undecided, pairing } = validation
   const scope = comparable(plan)
   undecided.push(...scope.undecided, ...(pairing?.undecided ?? []))
   const structure = pairing?.structure ?? (await target.structure(plan))
   const tables = await compareTables(validation, scope.tables)
   const foreignKeys = await compareReferences(validation)
   const { compared: views, left: uncomparedViews } = await compareViews(validation, tables)
-  const queries: QueryVerification[] = []
-  for (const query of validation.options.queries)
-    queries.push(await compareQuery(source, target, query))
+  const queries = await compareQueries(validation, validation.options.queries, tables)
   const { score: mutation, passedOver } = await mutationScore(validation, scope.tables)
   const unplanned =
     pairing === undefined

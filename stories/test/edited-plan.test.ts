@@ -105,18 +105,32 @@ test('a file that is no plan is refused by what is wrong with it', async () => {
   }
 })
 
-test('a view of a table with accepted rejects is said not to be compared, and is no difference', async () => {
-  const TARGET = await story.target()
+async function rejectingPlan(TARGET: string): Promise<readonly string[]> {
   const ends = ['--source', 'sqlite:stock.sqlite', '--target', 'env:TARGET']
   await story.run(['plan', ...ends, '--out', 'stock.json'], { TARGET })
   const plan = JSON.parse(await readFile(story.file('stock.json'), 'utf8')) as Plan
   const stock = plan.tables[0]?.columns.find(({ source }) => source === 'stock')
   Object.assign(stock ?? {}, { type: 'bigint', conversion: 'integer', unfit: 'reject' })
   await writeFile(story.file('stock.json'), JSON.stringify(plan))
-  const words = ['migrate', ...ends, '--plan', 'stock.json', '--yes', '--max-rejects', '1']
-  const told = await story.json(words, { TARGET })
+  return ['migrate', ...ends, '--plan', 'stock.json', '--yes', '--max-rejects', '1']
+}
+
+test('a view of a table with accepted rejects is said not to be compared, and is no difference', async () => {
+  const TARGET = await story.target()
+  const told = await story.json(await rejectingPlan(TARGET), { TARGET })
   expect(told).toMatchObject({ exit: 0, verdict: 'equivalent_except_declared', error: null })
   expect(told.tables).toMatchObject([{ source: 'item', rows_rejected: 1 }])
   const left = told.not_checked.filter(({ what }) => what.startsWith('view '))
   expect(left.map(({ what }) => what)).toEqual(['view stocked', 'view known'])
+})
+
+test('a query that gives other rows once rejects were accepted is inconclusive; one that does not see them is compared', async () => {
+  await writeFile(story.file('all.sql'), 'select id from item')
+  await writeFile(story.file('some.sql'), 'select stock from item where id = 3')
+  const queries = ['--query', 'some.sql', '--query', 'all.sql']
+  const TARGET = await story.target()
+  const told = await story.json([...(await rejectingPlan(TARGET)), ...queries], { TARGET })
+  expect(told).toMatchObject({ exit: 6, verdict: 'inconclusive', error: null })
+  expect(told.problems).toMatchObject([{ kind: 'query', object: 'all.sql' }])
+  expect(told.problems[0]?.problem).toContain('may read item, of which rows were rejected')
 })

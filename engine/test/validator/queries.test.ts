@@ -1,8 +1,9 @@
 import { CellBuffer } from '@sensei/core/canonical/cells'
 import { SenseiError } from '@sensei/core/errors'
 import type { QueryResult, Witness } from '@sensei/core/ports/witness'
+import type { TableVerification } from '@sensei/core/verdict'
 import { expect, test } from 'vitest'
-import { compareQuery, compareView, isOrdered } from '../../validator/queries.ts'
+import { compareQueries, compareQuery, compareView, isOrdered } from '../../validator/queries.ts'
 
 test.each([
   ['select 1 order by 1', true],
@@ -99,4 +100,19 @@ test('a view with too many rows is counted: equally many decide nothing, others 
   const view = { name: 'v', source: 'select', target: 'select', counted }
   expect(await compareView(answers(7), answers(7), view)).toBeNull()
   expect(await compareView(answers(7), answers(8), view)).toMatchObject({ equal: false })
+})
+
+test('a query that gives other rows once rows were rejected is undecided; without rejects it is a difference', async () => {
+  const table = (target: string, rowsRejected: number): TableVerification =>
+    ({ target, rowsRejected }) as unknown as TableVerification
+  const query = { name: 'q', source: 'select', target: 'select' }
+  const one = answering([['a']])
+  const two = answering([['a'], ['b']])
+  const compared = (target: Witness, rejected: number) =>
+    compareQueries({ source: two, target }, [query], [table('t', 0), table('u', rejected)])
+  expect(await compared(one, 0)).toMatchObject([{ equal: false, reason: null }])
+  expect(await compared(one, 3)).toMatchObject([
+    { equal: null, reason: expect.stringContaining('may read u,') as string, rowsTarget: 1 },
+  ])
+  expect(await compared(two, 3)).toMatchObject([{ equal: true, reason: null }])
 })
