@@ -8,7 +8,12 @@ export interface Problem {
 }
 
 export function problemsOf(verification: Verification): readonly Problem[] {
-  const { tables, structure, foreignKeys, views, queries, mutation, undecided } = verification
+  return [...differencesOf(verification), ...undecidedOf(verification)]
+}
+
+/** What makes a verdict `different`. */
+export function differencesOf(verification: Verification): readonly Problem[] {
+  const { tables, structure, foreignKeys, views, queries } = verification
   return [
     ...tables.flatMap(rowProblems),
     ...structure.map(({ kind, object, problem }) => ({ kind, object, problem })),
@@ -20,8 +25,17 @@ export function problemsOf(verification: Verification): readonly Problem[] {
         object: `${table}.${name}`,
         problem: `${orphans} rows have no parent, of which ${declared} are declared`,
       })),
-    ...views.flatMap((view) => queryProblems('view', view)),
-    ...queries.flatMap((query) => queryProblems('query', query)),
+    ...views.filter(({ equal }) => equal === false).map((view) => otherRows('view', view)),
+    ...queries.filter(({ equal }) => equal === false).map((query) => otherRows('query', query)),
+  ]
+}
+
+/** What makes a verdict `inconclusive` where nothing differs. */
+export function undecidedOf(verification: Verification): readonly Problem[] {
+  const { views, queries, mutation, undecided } = verification
+  return [
+    ...views.filter(({ equal }) => equal === null).map((view) => unanswered('view', view)),
+    ...queries.filter(({ equal }) => equal === null).map((query) => unanswered('query', query)),
     ...(mutation.caught < mutation.mutants
       ? [
           {
@@ -61,12 +75,11 @@ function aggregateProblems({ target, aggregates }: TableVerification): Problem[]
     }))
 }
 
-function queryProblems(kind: 'view' | 'query', query: QueryVerification): Problem[] {
-  const { name, equal, rowsSource, rowsTarget, reason } = query
-  if (equal === true) return []
-  const problem =
-    equal === null
-      ? `could not be compared: ${reason ?? 'it gave no answer'}`
-      : `gives other rows: ${rowsSource} in the source, ${rowsTarget} in the target`
-  return [{ kind, object: name, problem }]
+function otherRows(kind: string, { name, rowsSource, rowsTarget }: QueryVerification): Problem {
+  const problem = `gives other rows: ${rowsSource} in the source, ${rowsTarget} in the target`
+  return { kind, object: name, problem }
+}
+
+function unanswered(kind: string, { name, reason }: QueryVerification): Problem {
+  return { kind, object: name, problem: `could not be compared: ${reason ?? 'it gave no answer'}` }
 }

@@ -5,7 +5,8 @@
  */
 import { displayName } from '@sensei/core/display'
 import { lossName } from '@sensei/core/losses'
-import type { RowDifference, Verdict } from '@sensei/core/verdict'
+import { differencesOf, type Problem, undecidedOf } from '@sensei/core/problems'
+import type { RowDifference, TableVerification, Verdict } from '@sensei/core/verdict'
 import type { Outcome, TableOutcome } from '@sensei/engine/request'
 import { grouped } from './progress/bars.ts'
 import { cut, fit, widthOf } from './width.ts'
@@ -105,10 +106,14 @@ function rowsLine(tables: readonly TableOutcome[], seconds: number | null): stri
 
 function sectionsOf(outcome: Outcome): Section[] {
   const compared = outcome.verification !== null
+  const differingRows = differenceLines(outcome)
+  const undecided = undecidedLines(outcome)
   const none = (lines: string[], word: string): string[] => (lines.length > 0 ? lines : [word])
   return [
     { title: outcome.state === 'failed' ? 'Failed' : 'Stopped', lines: failureLines(outcome) },
-    { title: 'Differs', lines: differenceLines(outcome) },
+    { title: 'Differs', lines: differingRows },
+    { title: differingRows.length > 0 ? '' : 'Differs', lines: otherDifferences(outcome) },
+    { title: 'Undecided', lines: undecided },
     { title: 'Losses', lines: none(lossLines(outcome), 'none') },
     { title: 'Not carried', lines: skippedLines(outcome) },
     {
@@ -116,7 +121,7 @@ function sectionsOf(outcome: Outcome): Section[] {
       lines: compared
         ? none(
             uncheckedLines(outcome),
-            (outcome.plan?.skipped.length ?? 0) > 0 ? 'nothing else' : 'nothing',
+            undecided.length + (outcome.plan?.skipped.length ?? 0) > 0 ? 'nothing else' : 'nothing',
           )
         : ['anything: no rows were compared'],
     },
@@ -134,11 +139,7 @@ function failureLines({ tables, error }: Outcome): string[] {
 
 /** Counts by table, then rows and columns by name. */
 function differenceLines({ verification }: Outcome): string[] {
-  if (verification === null) return []
-  const differing = verification.tables.filter(
-    ({ differences: { rowsMissing, rowsExtra, rowsChanged } }) =>
-      rowsMissing + rowsExtra + rowsChanged > 0,
-  )
+  const differing = verification?.tables.filter(hasDifferentRows) ?? []
   return [
     ...differing.map(({ target, differences: { rowsChanged, rowsMissing, rowsExtra } }) => {
       const counts = `${grouped(rowsChanged)} changed, ${grouped(rowsMissing)} missing, ${grouped(rowsExtra)} extra`
@@ -147,10 +148,26 @@ function differenceLines({ verification }: Outcome): string[] {
     ...differing.flatMap(({ target, differences }) =>
       differences.details.flatMap((row) => rowLines(displayName(target), row)),
     ),
-    ...verification.structure.map(({ kind, object, problem }) =>
-      displayName(`${kind} ${object}: ${problem}`),
-    ),
   ]
+}
+
+/** A section of its own, so that many rows do not hide it. That aggregates of such rows differ goes without saying. */
+function otherDifferences({ verification }: Outcome): string[] {
+  if (verification === null) return []
+  const tables = verification.tables.filter((table) => !hasDifferentRows(table))
+  return differencesOf({ ...verification, tables }).map(problemLine)
+}
+
+function hasDifferentRows({ differences }: TableVerification): boolean {
+  return differences.rowsMissing + differences.rowsExtra + differences.rowsChanged > 0
+}
+
+function undecidedLines({ verification }: Outcome): string[] {
+  return verification === null ? [] : undecidedOf(verification).map(problemLine)
+}
+
+function problemLine({ kind, object, problem }: Problem): string {
+  return displayName(`${kind === 'undecided' ? '' : `${kind} `}${object}: ${problem}`)
 }
 
 function rowLines(table: string, row: RowDifference): string[] {
@@ -195,15 +212,16 @@ function skippedLines(outcome: Outcome): string[] {
   return [...kinds].map(([kind, names]) => `${counted(names.length, kind)}: ${names.join(', ')}`)
 }
 
-/** What is not carried is told already, with its reason in the plan. */
+/** What is not carried is told already, with its reason in the plan, and so is what was left undecided. */
 function uncheckedLines({ plan, verification }: Outcome): string[] {
   if (verification === null) return []
-  const told = new Set(
-    plan?.skipped.flatMap(({ kind, name, table }) => [
+  const told = new Set([
+    ...(plan?.skipped ?? []).flatMap(({ kind, name, table }) => [
       `${kind} ${name}`,
       `${kind} ${table}.${name}`,
     ]),
-  )
+    ...undecidedOf(verification).flatMap(({ kind, object }) => [object, `${kind} ${object}`]),
+  ])
   const { notChecked, mutation } = verification
   const lines = notChecked
     .filter(({ what }) => !told.has(what))

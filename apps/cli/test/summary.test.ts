@@ -1,5 +1,5 @@
 import type { Plan } from '@sensei/core/plan'
-import type { Verification } from '@sensei/core/verdict'
+import type { TableVerification, Verification } from '@sensei/core/verdict'
 import type { Outcome, TableOutcome } from '@sensei/engine/request'
 import { describe, expect, test } from 'vitest'
 import { summary } from '../summary.ts'
@@ -182,6 +182,124 @@ test('a difference is named to row and column', () => {
   })
   expect(text).toContain('person: 1 changed, 0 missing, 0 extra')
   expect(text).toContain('person 17, email: "a@b" became NULL')
+})
+
+const pair: TableVerification = {
+  source: 'item',
+  target: 'item',
+  key: ['id'],
+  rowsSource: 3,
+  rowsTarget: 3,
+  rowsRejected: 0,
+  bucketBits: 0,
+  rootSource: 'a',
+  rootTarget: 'a',
+  aggregates: [],
+  differences: { details: [], rowsMissing: 0, rowsExtra: 0, rowsChanged: 0 },
+}
+const sum = { column: 'n', name: 'sum', source: '6', target: '7', equal: false }
+const query = {
+  name: 'q',
+  ordered: false,
+  rowsSource: 3,
+  rowsTarget: 2,
+  equal: false,
+  reason: null,
+}
+
+test.each<[string, Partial<Verification>, string]>([
+  [
+    'the structure',
+    { structure: [{ kind: 'index', object: 'item_n', problem: 'is missing' }] },
+    'Differs     index item_n: is missing',
+  ],
+  [
+    'an aggregate',
+    { tables: [{ ...pair, aggregates: [sum] }] },
+    'Differs     aggregate item.n: sum is 6 in the source and 7 in the target',
+  ],
+  [
+    'a foreign key',
+    { foreignKeys: [{ table: 'item', name: 'owner', orphans: 3, declared: 1 }] },
+    'Differs     orphans item.owner: 3 rows have no parent, of which 1 are declared',
+  ],
+  [
+    'a view',
+    { views: [{ ...query, name: 'sold' }] },
+    'Differs     view sold: gives other rows: 3 in the source, 2 in the target',
+  ],
+  [
+    'a query',
+    { queries: [query] },
+    'Differs     query q: gives other rows: 3 in the source, 2 in the target',
+  ],
+])('%s that alone is different is named', (_, changes, line) => {
+  const text = shown({ verdict: 'different', verification: { ...compared, ...changes } })
+  expect(text.split('\n')[4]).toBe(line)
+})
+
+test.each<[string, Partial<Verification>, string]>([
+  [
+    'a query without an answer',
+    { queries: [{ ...query, equal: null, reason: 'it took more than 30000 ms' }] },
+    'Undecided   query q: could not be compared: it took more than 30000 ms',
+  ],
+  [
+    'a comparison that misses mutants',
+    { mutation: { ...compared.mutation, caught: 9 } },
+    'Undecided   self-test the comparison: found 9 of 10 deliberate errors',
+  ],
+  [
+    'what could not be looked at',
+    { undecided: [{ what: 'foreign keys', reason: 'permission denied' }] },
+    'Undecided   foreign keys: permission denied',
+  ],
+])('%s that alone is undecided is named, and once', (_, changes, line) => {
+  const told = { ...compared, ...changes }
+  const notChecked = [
+    ...(changes.undecided ?? []),
+    ...(changes.queries ?? []).map(({ name }) => ({ what: `query ${name}`, reason: 'x' })),
+  ]
+  const text = shown({ verdict: 'inconclusive', verification: { ...told, notChecked } })
+  expect(text.split('\n').slice(4, 7)).toEqual([
+    line,
+    'Losses      none',
+    'Not checked nothing else',
+  ])
+})
+
+test('rows, structure, views and queries that differ at once are all on the screen of 80 x 24', async () => {
+  const row = (key: number) => ({
+    kind: 'changed' as const,
+    key: String(key),
+    times: 1,
+    columns: [{ column: 'n', source: 'a', target: 'b' }],
+  })
+  const details = Array.from({ length: 20 }, (_, key) => row(key))
+  const views = Array.from({ length: 30 }, (_, at) => ({ ...query, name: `view_${at}` }))
+  const text = shown({
+    verdict: 'different',
+    certificate: null,
+    plan: plan(40, (at) => `name_${at}`),
+    verification: {
+      ...compared,
+      tables: [
+        {
+          ...pair,
+          aggregates: [sum],
+          differences: { details, rowsChanged: 400, rowsMissing: 0, rowsExtra: 0 },
+        },
+      ],
+      structure: [{ kind: 'index', object: 'item_n', problem: 'is missing' }],
+      views,
+      queries: [{ ...query, equal: null, reason: 'it took more than 30000 ms' }],
+      mutation: { ...compared.mutation, caught: 9 },
+      notChecked: [{ what: 'query q', reason: 'it took more than 30000 ms' }],
+    },
+  })
+  expect(text.split('\n').length).toBeLessThanOrEqual(23)
+  for (const line of text.split('\n')) expect(widthOf(line)).toBeLessThanOrEqual(79)
+  await expect(`${text}\n`).toMatchFileSnapshot('golden/differs-summary.txt')
 })
 
 test('bad input 38, 39: a hostile name cannot move the cursor, colour the screen or add a line', () => {
