@@ -250,6 +250,34 @@ describe.each(VERSIONS)('on PostgreSQL %i', (version) => {
     ])
   })
 
+  test.each([
+    ['a sequence that no column owns', "nextval('numbers')", null, '71'],
+    ['one of another schema', 'nextval(\'"Other one".numbers\')', null, '71'],
+    ['one that is ahead, for other tables take from it too', "nextval('numbers')", 900, '901'],
+    ['one that counts down, which is nobody’s to guess', "nextval('down')", null, '-1'],
+  ])(
+    'the default of an existing column goes on after the rows: %s',
+    async (_, taken, at0, next) => {
+      await at.sql('create schema "Other one"')
+      await at.sql('create sequence "Other one".numbers')
+      await at.sql('create sequence numbers')
+      await at.sql('create sequence down increment -1')
+      await at.sql(`create table adopted (id bigint primary key default ${taken}, t text)`)
+      if (at0 !== null) await at.sql(`select setval('numbers', ${at0})`)
+      const mapping = table('adopted', [
+        column('id', 'bigint', { identity: { next: '5' } }),
+        column('t', 'text'),
+      ])
+      const appending = plan([mapping], { append: true })
+      await build(at, appending)
+      await load(mapping, [tuple(int8(70), text('x'))])
+      await at.target.builder.finishTable(at.run, appending, mapping, 'sequences')
+      expect(await at.sql(`insert into adopted (t) values ('y') returning id`)).toEqual([
+        { id: next },
+      ])
+    },
+  )
+
   test('a table that is reset can be loaded and finished again', async () => {
     await build(at, both)
     await load(cities, [city(1, 'Ulm')])
