@@ -299,6 +299,49 @@ describe('foreign keys', () => {
     expect(plan.tables[0]?.foreign_keys[0]?.deferrable).toBe(true)
   })
 
+  const codes = mixed(integers(90), texts(10))
+  const units = (declared: string, profile = codes): SurveyTable =>
+    aTable('u', [aColumn('code', declared, profile, { notNull: true })], {
+      primaryKey: aKey(['code']),
+    })
+  const uses = (declared: string, profile = integers()): SurveyTable =>
+    aTable('c', [aColumn('unit', declared, profile)], {
+      foreignKeys: [aForeignKey(['unit'], 'u', ['code'])],
+    })
+
+  test('integers that refer to a column of integers and texts become texts with it', () => {
+    const plan = planOf([units('INTEGER_OR_TEXT'), uses('INTEGER_OR_TEXT')])
+    const [child] = plan.tables
+    expect(child?.columns[0]).toMatchObject({
+      type: 'text',
+      conversion: 'any-as-text',
+      fidelity: 'converted',
+    })
+    expect(child?.foreign_keys).toHaveLength(1)
+    expect(plan.skipped).toEqual([])
+    expect(plan.losses.map(({ rule, table }) => `${rule}:${table}`)).toEqual(['mixed-to-text:u'])
+  })
+
+  test.each([
+    [
+      'of reals, which texts do not spell in one way',
+      units('INT'),
+      uses('INT', mixed(integers(), reals(1))),
+    ],
+    ['of texts that may spell a number otherwise', units('INT'), uses('ANY')],
+    [
+      'that is a rowid',
+      units('INT'),
+      idTable('c', [], { foreignKeys: [aForeignKey(['id'], 'u', ['code'])] }),
+    ],
+    ['that a parent without affinity has', units(''), uses('INT')],
+  ])('a column %s does not follow: the foreign key is skipped', (_, parent, child) => {
+    const plan = planOf([parent, child])
+    expect(plan.tables[0]?.columns[0]?.conversion).not.toBe('any-as-text')
+    expect(plan.tables[0]?.foreign_keys).toEqual([])
+    expect(only(plan.skipped)).toMatchObject({ kind: 'foreign key' })
+  })
+
   test('columns that it ties together get one type, whatever each alone would get', () => {
     const uuids = texts(100, { formats: { uuid: 100 } })
     const p = aTable('p', [aColumn('id', 'TEXT', uuids, { notNull: true })], {
