@@ -5,6 +5,7 @@
 import type { Plan } from './plan.ts'
 import { lossName } from './losses.ts'
 import { grouped, page, plain, section, table } from './markdown.ts'
+import type { SetAside } from './ports/target.ts'
 import type { Snapshot } from './snapshot.ts'
 import type {
   QueryVerification,
@@ -24,6 +25,7 @@ export interface Reported {
   readonly snapshot: Snapshot | null
   readonly tables: readonly ReportedTable[]
   readonly viewsRefused?: readonly { readonly name: string; readonly reason: string }[]
+  readonly setAside?: readonly SetAside[]
   readonly verification: Verification | null
   readonly error: { readonly code: string; readonly message: string } | null
 }
@@ -62,6 +64,7 @@ export function renderReport(outcome: Reported): string {
     outcome.verdict === null ? '' : ADVICE[outcome.verdict],
     facts(outcome),
     outcome.verification === null ? '' : problems(outcome.verification),
+    setAside(outcome),
     tables(outcome.tables),
     exceptions(outcome.plan),
     refusedViews(outcome),
@@ -246,6 +249,22 @@ function exceptions(plan: Plan | null): string {
 function refusedViews({ viewsRefused = [] }: Reported): string {
   const rows = viewsRefused.map(({ name, reason }) => [plain(name), plain(reason)])
   return section('Views not created', table(['view', 'reason'], rows))
+}
+
+/** First what is wrong in the target now: until it is back, rows written by others pass without it. */
+function setAside({ migrationId, setAside: all = [] }: Reported): string {
+  if (all.length === 0) return ''
+  const rows = all.map(({ kind, table: owner, name }) => [
+    plain(kind),
+    plain(name),
+    plain(owner),
+    kind === 'trigger' ? 'switched off' : 'dropped',
+  ])
+  return section(
+    'Set aside in the target, and not back yet',
+    `For the time of an \`--append\`; resuming or retrying brings them back at its end, and so does \`sensei migrations clean ${migrationId}\`, which gives the load up.`,
+    table(['kind', 'name', 'table', 'now'], rows),
+  )
 }
 
 function unchecked(verification: Verification | null): string {

@@ -6,8 +6,10 @@ import { rm } from 'node:fs/promises'
 import { KeptRejects } from '@sensei/core/kept-rejects'
 import { advance } from '@sensei/core/lifecycle'
 import type { MigrationRecord } from '@sensei/core/ports/journal'
+import type { SetAside } from '@sensei/core/ports/target'
 import type { Cast } from './cast.ts'
 import { holdMigration } from './conductor/lease.ts'
+import { noteSetAside } from './conductor/set-aside.ts'
 import { copiesOf, knownSnapshot } from './scout/scout.ts'
 
 export interface CleanRequest {
@@ -23,6 +25,10 @@ export interface Cleaned {
   readonly rejectsKept: number
   /** It had not ended, and now cannot go on. */
   readonly givenUp: boolean
+  /** What `--append` had set aside and is back now. */
+  readonly restored: readonly SetAside[]
+  /** Those of them that the loaded rows break: they are NOT VALID and bind only what is written from now on. */
+  readonly notValid: readonly SetAside[]
 }
 
 /** Throws MIGRATION_BUSY, naming the process, while a living one runs the migration; a dead one is in nobody's way. */
@@ -43,11 +49,14 @@ export async function cleanUp(
     await cast.journal.record(migrationId, [
       { kind: 'archive', manifest, rejects: rejects.kept, rejectsTotal: rejects.total },
     ])
-    await cast.target.ledger.clean(migrationId)
+    const restored = await cast.target.ledger.setAside(migrationId)
+    const notValid = await cast.target.ledger.clean(migrationId)
+    await noteSetAside(cast, migrationId)
     const snapshot = await knownSnapshot(cast.journal, migrationId)
     if (snapshot !== null) await cast.source.dropSnapshot(snapshot)
     await rm(copiesOf(cast, migrationId), { recursive: true, force: true })
-    return { rejects: rejects.total, rejectsKept: rejects.kept.length, givenUp }
+    const counts = { rejects: rejects.total, rejectsKept: rejects.kept.length }
+    return { ...counts, givenUp, restored, notValid }
   } finally {
     await lease.release()
   }

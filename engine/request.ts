@@ -5,6 +5,7 @@
 import type { ErrorCode } from '@sensei/core/errors'
 import type { State } from '@sensei/core/lifecycle'
 import type { Plan } from '@sensei/core/plan'
+import type { SetAside } from '@sensei/core/ports/target'
 import type { Snapshot } from '@sensei/core/snapshot'
 import type { Verdict, Verification } from '@sensei/core/verdict'
 
@@ -81,6 +82,8 @@ export interface Outcome {
   readonly tables: readonly TableOutcome[]
   /** Of the last load; a validation names them too, among the findings about structure. */
   readonly viewsRefused: readonly RefusedView[]
+  /** What `--append` switched off or dropped in the target, and did not put back yet. */
+  readonly setAside: readonly SetAside[]
   readonly verification: Verification | null
   /** The signed file, byte for byte. */
   readonly certificate: string | null

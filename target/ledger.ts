@@ -1,10 +1,10 @@
 /** Rows of schema `sensei`: what is in, what was refused, what was created. */
 import type { Receipt, Reject, StepKind } from '@sensei/core/receipt'
-import type { ManifestEntry, Run, TargetLedger } from '@sensei/core/ports/target'
+import type { ManifestEntry, Run, SetAside, TargetLedger } from '@sensei/core/ports/target'
 import { targetError } from './refusal.ts'
 import { hasSenseiSchema, SENSEI_TABLES, schemaLock } from './sensei-schema.ts'
 import type { Session } from './session.ts'
-import { restoreEverything } from './suspended.ts'
+import { restoreEverything, suspendedOf } from './suspended.ts'
 
 export interface Step {
   readonly name: string
@@ -267,12 +267,21 @@ export class Ledger implements TargetLedger {
     })
   }
 
-  async clean(migrationId: string): Promise<void> {
-    await this.using('cleaning schema sensei', async (session) => {
+  async setAside(migrationId: string): Promise<readonly SetAside[]> {
+    return this.using('reading what is set aside', async (session) => {
+      if (!(await hasSenseiSchema(session))) return []
+      const all = await suspendedOf(session, migrationId, null)
+      return all.map(({ kind, table, name }) => ({ kind, table, name }))
+    })
+  }
+
+  async clean(migrationId: string): Promise<readonly SetAside[]> {
+    return this.using('cleaning schema sensei', async (session) => {
       await session.query('begin')
       await session.query(schemaLock)
-      if (await hasSenseiSchema(session)) await removeRows(session, migrationId)
+      const broken = (await hasSenseiSchema(session)) ? await removeRows(session, migrationId) : []
       await session.query('commit')
+      return broken
     })
   }
 
@@ -308,8 +317,8 @@ export class Ledger implements TargetLedger {
   }
 }
 
-async function removeRows(session: Session, migrationId: string): Promise<void> {
-  await restoreEverything(session, migrationId)
+async function removeRows(session: Session, migrationId: string): Promise<readonly SetAside[]> {
+  const broken = await restoreEverything(session, migrationId)
   for (const table of SENSEI_TABLES) {
     await session.query(`delete from sensei.${table} where migration_id = $1`, [migrationId])
   }
@@ -321,7 +330,8 @@ async function removeRows(session: Session, migrationId: string): Promise<void> 
      ) or exists (select from pg_proc where pronamespace = 'sensei'::regnamespace) as used`,
     [SENSEI_TABLES],
   )
-  if (rows[0]?.used !== false) return
+  if (rows[0]?.used !== false) return broken
   for (const table of SENSEI_TABLES) await session.query(`drop table sensei.${table}`)
   await session.query('drop schema sensei')
+  return broken
 }

@@ -3,6 +3,7 @@
  * yet: triggers that fire, and foreign keys between tables that are loaded at the same time. Each is recorded in the
  * transaction that sets it aside, so that it can be put back after any crash.
  */
+import type { SetAside } from '@sensei/core/ports/target'
 import { quoteIdent } from '@sensei/core/sql'
 import { blamesRow } from './refusal.ts'
 import type { Session } from './session.ts'
@@ -55,11 +56,7 @@ async function suspendForeignKeys(
   }
 }
 
-export interface Suspended {
-  readonly kind: 'trigger' | 'foreign key'
-  /** Quoted and with its schema. */
-  readonly table: string
-  readonly name: string
+export interface Suspended extends SetAside {
   readonly definition: string
 }
 
@@ -102,9 +99,13 @@ export async function restore(
 
 /**
  * For a migration that is given up: everything is put back. A foreign key that the loaded rows break comes back
- * NOT VALID, so that it binds every row written from now on.
+ * NOT VALID, so that it binds every row written from now on; these are returned.
  */
-export async function restoreEverything(session: Session, migrationId: string): Promise<void> {
+export async function restoreEverything(
+  session: Session,
+  migrationId: string,
+): Promise<readonly SetAside[]> {
+  const broken: SetAside[] = []
   for (const suspended of await suspendedOf(session, migrationId, null)) {
     await session.query('savepoint restoring')
     try {
@@ -114,6 +115,9 @@ export async function restoreEverything(session: Session, migrationId: string): 
       await session.query('rollback to savepoint restoring')
       const definition = `${suspended.definition.replace(/ NOT VALID$/, '')} NOT VALID`
       await restore(session, migrationId, { ...suspended, definition })
+      const { kind, table, name } = suspended
+      broken.push({ kind, table, name })
     }
   }
+  return broken
 }

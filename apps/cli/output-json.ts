@@ -2,6 +2,7 @@
 import type { SenseiError } from '@sensei/core/errors'
 import { lossName } from '@sensei/core/losses'
 import type { Plan } from '@sensei/core/plan'
+import type { SetAside } from '@sensei/core/ports/target'
 import { problemsOf } from '@sensei/core/problems'
 import type { Verdict, Verification } from '@sensei/core/verdict'
 import type { Outcome, RefusedView, TableOutcome } from '@sensei/engine/request'
@@ -15,6 +16,7 @@ interface Told {
   readonly tables: readonly object[]
   readonly plan: Plan | null
   readonly viewsRefused?: readonly RefusedView[]
+  readonly setAside?: readonly SetAside[]
   readonly verification: Verification | null
   readonly certificate: string | null
   readonly seconds: number
@@ -40,6 +42,7 @@ export function outputJson(told: Told): object {
       })),
       ...(told.viewsRefused ?? []).map((view) => ({ kind: 'view', table: null, ...view })),
     ],
+    set_aside: told.setAside ?? [],
     not_checked: verification?.notChecked ?? [],
     differences: verification === null ? [] : differencesOf(verification),
     problems: verification === null ? [] : problemsOf(verification),
@@ -50,14 +53,15 @@ export function outputJson(told: Told): object {
 }
 
 export function outcomeJson(outcome: Outcome, certificate: string | null, seconds: number): object {
-  const { migrationId, state, tables, verdict, plan, viewsRefused, verification, error } = outcome
+  const { migrationId, state, tables, verdict, plan, verification, error } = outcome
   return outputJson({
     migration_id: migrationId,
     status: state,
     verdict,
     tables: tables.map(tableJson),
     plan,
-    viewsRefused,
+    viewsRefused: outcome.viewsRefused,
+    setAside: outcome.setAside,
     verification,
     certificate,
     seconds,

@@ -55,8 +55,20 @@ export interface TargetLedger {
   receipts(migrationId: string, tables?: readonly string[]): AsyncIterable<Receipt>
   rejects(migrationId: string): AsyncIterable<Reject>
   manifest(migrationId: string): Promise<readonly ManifestEntry[]>
-  /** Removes the migration's rows, and the schema itself when nothing else is in it. */
-  clean(migrationId: string): Promise<void>
+  /** What of the target's own is switched off or dropped for the time of the load, and not back yet. */
+  setAside(migrationId: string): Promise<readonly SetAside[]>
+  /**
+   * Puts back what was set aside, removes the migration's rows, and the schema itself when nothing else is in it. Returns
+   * the foreign keys that the loaded rows break, which came back NOT VALID.
+   */
+  clean(migrationId: string): Promise<readonly SetAside[]>
+}
+
+export interface SetAside {
+  readonly kind: 'trigger' | 'foreign key'
+  /** With its schema, quoted where it has to be. */
+  readonly table: string
+  readonly name: string
 }
 
 export interface ManifestEntry {

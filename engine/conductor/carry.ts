@@ -3,6 +3,7 @@
  * each is complete, then what spans tables. Every step has its ledger row, so any of it may be run again.
  */
 import type { Hands } from '../cast.ts'
+import { patiently } from '../patience.ts'
 import type { TableFailure } from '../request.ts'
 import { createTables } from './create.ts'
 import { createViews } from './finish.ts'
@@ -12,19 +13,27 @@ import { holdingsOf } from './holdings.ts'
 import { type Failures, interrupted, type Load } from './load.ts'
 import { prepareTables } from './prepare.ts'
 import { keepRefusedViews } from './refused-views.ts'
+import { noteSetAside } from './set-aside.ts'
 import { splitTables } from './split.ts'
 
 /** Returns what failed; throws only for what stops every table. */
 export async function carry(load: Load): Promise<readonly TableFailure[]> {
   await takeBackLeases(load)
   await createTables(load)
+  await note(load)
   const failures: Failures = new Map()
   const stale = await prepareTables(load)
   await splitTables(load)
   await loadAndFinish(load, stale, failures)
   await finishParts(load, failures)
+  await note(load)
   if (failures.size === 0) await keepRefusedViews(load, await createViews(load))
   return [...failures.values()]
+}
+
+/** Before the load, for whom it is killed under; and what of it is back after the load. */
+async function note({ cast, plan, run, signal }: Load): Promise<void> {
+  if (plan.append) await patiently(signal, () => noteSetAside(cast, run.migrationId))
 }
 
 /**

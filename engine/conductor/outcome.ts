@@ -7,6 +7,7 @@ import type { Verdict, Verification } from '@sensei/core/verdict'
 import type { Life } from './life.ts'
 import type { PlanInForce } from './plans.ts'
 import { keptRefusedViews } from './refused-views.ts'
+import { keptSetAside } from './set-aside.ts'
 import type { Outcome, TableFailure, TableOutcome } from '../request.ts'
 import { knownSnapshot } from '../scout/scout.ts'
 
@@ -57,6 +58,7 @@ async function tell(
         ? []
         : await tablesOf(journal, id, plan.plan, current?.verification ?? null, failures),
     viewsRefused: await keptRefusedViews(journal, id),
+    setAside: await keptSetAside(journal, id),
     verification: current?.verification ?? null,
     certificate: current === null ? null : (certificate?.envelope ?? null),
     error: error === null ? failureOf(last) : { code: error.code, message: error.message },

@@ -30,6 +30,9 @@ export async function keptRefusedViews(
   migrationId: string,
 ): Promise<readonly RefusedView[]> {
   const agents = await journal.entries(migrationId, 'agent')
-  const last = agents.findLast((entry) => entry.role === 'conductor')
-  return (last?.state as { viewsRefused?: readonly RefusedView[] } | undefined)?.viewsRefused ?? []
+  const kept = agents
+    .filter(({ role }) => role === 'conductor')
+    .map(({ state }) => (state as { viewsRefused?: readonly RefusedView[] } | null)?.viewsRefused)
+    .findLast((found) => found !== undefined)
+  return kept ?? []
 }

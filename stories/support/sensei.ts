@@ -35,6 +35,11 @@ export interface Told {
   }[]
   readonly declared_losses: readonly { readonly loss: string }[]
   readonly skipped_objects: readonly { readonly kind: string; readonly name: string }[]
+  readonly set_aside: readonly {
+    readonly kind: string
+    readonly table: string
+    readonly name: string
+  }[]
   readonly not_checked: readonly { readonly what: string; readonly reason: string }[]
   readonly problems: readonly {
     readonly kind: string

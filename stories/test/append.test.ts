@@ -1,4 +1,5 @@
 /** Into tables that are there already, and without a comparison. */
+import { readFileSync } from 'node:fs'
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { rowsOf, Story } from '../support/sensei.ts'
 import { makeSqlite } from '../support/tables.ts'
@@ -82,6 +83,50 @@ test.each([
   expect(told).toMatchObject({ exit: 4, error: { code: 'TARGET_COLUMNS_DIFFER' } })
   expect(told.error?.message).toContain(column)
   expect(await rowsOf(TARGET, 'select from visit')).toEqual([])
+})
+
+test('a failed --append names the triggers and foreign keys that it leaves set aside; clean brings them back and says how', async () => {
+  const TARGET = await story.target()
+  makeSqlite(
+    story.file('orphan.sqlite'),
+    `create table a (id integer primary key);
+     create table b (id integer primary key, a_id integer);
+     insert into a values (1); insert into b values (1, 1), (2, 7), (3, 99);`,
+  )
+  await rowsOf(
+    TARGET,
+    `create table a (id bigint primary key);
+     create table b (id bigint primary key, a_id bigint check (a_id < 50) constraint b_a references a);
+     create function stamp() returns trigger language plpgsql as 'begin return new; end';
+     create trigger stamped before insert on b for each row execute function stamp()`,
+  )
+  const append = ['migrate', '--source', 'sqlite:orphan.sqlite', '--target', 'env:TARGET', '--yes']
+  const told = await story.json([...append, '--append', '--certificate', 'b.json'], { TARGET })
+  expect(told).toMatchObject({ exit: 1, status: 'failed', error: { code: 'TOO_MANY_REJECTS' } })
+  const aside = [
+    { kind: 'trigger', table: 'public.b', name: 'stamped' },
+    { kind: 'foreign key', table: 'public.b', name: 'b_a' },
+  ]
+  expect(told.set_aside).toEqual(aside)
+  const id = told.migration_id
+  const got = await story.run(['migrations', 'get', id])
+  expect(got.stderr).toContain('trigger "stamped" of public.b: switched off')
+  expect(got.stderr).toContain('foreign key "b_a" of public.b: dropped')
+  expect(got.stderr).toContain(`sensei migrations clean ${id}`)
+  expect(readFileSync(story.file('b.json.report.md'), 'utf8')).toContain('stamped')
+  const cleaned = await story.run(['migrations', 'clean', id], { TARGET })
+  expect(cleaned.exit).toBe(0)
+  expect(cleaned.stderr).toContain('trigger "stamped" of public.b')
+  expect(cleaned.stderr).toContain('alter table public.b validate constraint "b_a"')
+  const after = await story.json(['migrations', 'get', id])
+  expect(after).toMatchObject({ status: 'cancelled', set_aside: [] })
+  expect(
+    await rowsOf(
+      TARGET,
+      `select tgenabled::text as trigger, convalidated as valid
+       from pg_trigger, pg_constraint where tgname = 'stamped' and conname = 'b_a'`,
+    ),
+  ).toEqual([{ trigger: 'O', valid: false }])
 })
 
 test('--no-validate carries only: exit 0, no certificate; verify makes up for it', async () => {

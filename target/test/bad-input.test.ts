@@ -316,7 +316,12 @@ describe.each(VERSIONS)('on PostgreSQL %i', (version) => {
       expect(outcome.refused).toMatchObject([
         { constraint: 'child_parent', code: '23503', rows: 1 },
       ])
-      await at.target.ledger.clean('m-1')
+      const aside = await at.target.ledger.setAside('m-1')
+      const key = { kind: 'foreign key', table: 'public.child', name: 'child_parent' }
+      expect(aside).toHaveLength(3)
+      expect(aside).toContainEqual(key)
+      expect(await at.target.ledger.clean('m-1')).toEqual([key])
+      expect(await at.target.ledger.setAside('m-1')).toEqual([])
       expect((await triggers()).map((trigger) => trigger.state)).toEqual(['A', 'O'])
       expect(
         await at.sql(`select conname, convalidated from pg_constraint where contype = 'f'`),

@@ -19,6 +19,7 @@ import { onInterrupt } from '../interrupt.ts'
 import type { Io } from '../io.ts'
 import { outcomeJson } from '../output-json.ts'
 import { type ProgressFace, progressFace } from '../progress/face.ts'
+import { setAsideLines } from '../set-aside.ts'
 import { defaultOptions, mergeOptions } from '../settings.ts'
 import { summary } from '../summary.ts'
 import { checkWritable, defaultFile, writeOutcomeFile } from '../written.ts'
@@ -130,6 +131,7 @@ async function tell(outcome: Outcome, flags: MigrateFlags, seconds: number, io: 
     io.out(
       `\n${summary({ outcome, file, seconds, next: nextCommand(outcome, certificate, io), color })}`,
     )
+  for (const line of setAsideLines(outcome)) io.say(line)
   if (outcome.error !== null)
     io.say(`error ${outcome.error.code}: ${displayText(outcome.error.message)}`)
 }

@@ -15,6 +15,7 @@ import type { Io } from '../io.ts'
 import { nextCommand } from '../next.ts'
 import { OUTPUT_VERSION, outcomeJson } from '../output-json.ts'
 import { grouped } from '../progress/bars.ts'
+import { restoredLines, setAsideLines } from '../set-aside.ts'
 import { summary } from '../summary.ts'
 import { cut } from '../width.ts'
 import { runMigration } from './migrate.ts'
@@ -72,6 +73,7 @@ export async function get(id: string, flags: ListFlags, io: Io): Promise<ExitCod
     io.out(summary({ outcome, file, seconds: null, next, color: io.color }))
     io.out('')
     for (const event of events) io.out(eventLine(event))
+    for (const line of setAsideLines(outcome)) io.say(line)
     return EXIT.done
   })
 }
@@ -176,12 +178,15 @@ export async function clean(id: string, flags: OneFlags, io: Io): Promise<ExitCo
           cleaned: true,
           given_up: cleaned.givenUp,
           ...keptJson(cleaned),
+          restored: cleaned.restored,
+          not_valid: cleaned.notValid,
         }),
       )
     }
     io.say(
       `${cleaned.givenUp ? 'It had not ended and is given up; the tables that it made stay. ' : ''}Migration ${id}: ledger, rejects, fence and private copy are gone; manifest and ${keptWords(cleaned)} are kept in the control plane.`,
     )
+    for (const line of restoredLines(cleaned)) io.say(line)
     return EXIT.done
   })
 }

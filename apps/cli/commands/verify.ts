@@ -117,6 +117,7 @@ function outcomeOf(
       }),
     ),
     viewsRefused: [],
+    setAside: [],
     verification,
     certificate,
     error: null,

@@ -11,6 +11,7 @@ const outcome = {
   snapshot: null,
   tables: [],
   viewsRefused: [],
+  setAside: [],
   verification: null,
   certificate: null,
   error: null,

@@ -39,6 +39,7 @@ function outcome(changes: Partial<Outcome> = {}): Outcome {
     snapshot: null,
     tables: [table],
     viewsRefused: [],
+    setAside: [],
     verification: compared,
     certificate: '{}',
     error: null,
