@@ -140,8 +140,8 @@ function differenceRows({ kind, key, columns, times }: RowDifference): string[][
     plain(key),
     what,
     plain(column),
-    value(source),
-    value(target),
+    kind === 'extra' ? '' : value(source),
+    kind === 'missing' ? '' : value(target),
   ])
 }
 

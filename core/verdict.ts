@@ -52,7 +52,7 @@ export interface RowDifference {
   readonly kind: 'missing' | 'extra' | 'changed'
   /** The key as text, `a, b` for a composite one; a digest of the row where there is no key. */
   readonly key: string
-  /** For `changed`: one entry per column that differs. Long values are cut, binary ones are hex. */
+  /** One entry per column that differs; of a missing or extra row every one. Long values are cut, binary ones are hex. */
   readonly columns: readonly {
     readonly column: string
     readonly source: string | null

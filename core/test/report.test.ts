@@ -23,7 +23,15 @@ const table: TableVerification = {
   ],
   differences: {
     details: [
-      { kind: 'missing', key: '7', columns: [], times: 1 },
+      {
+        kind: 'missing',
+        key: '7',
+        columns: [
+          { column: 'total', source: '2.00', target: null },
+          { column: 'note', source: null, target: null },
+        ],
+        times: 1,
+      },
       {
         kind: 'changed',
         key: '9, x',
@@ -109,7 +117,8 @@ describe('the report of a difference', () => {
 
   test.each([
     ['the verdict', '# Different: source and target do not agree'],
-    ['the missing row', '| 7 | missing |  |  |  |'],
+    ['the missing row', '| 7 | missing | total | 2.00 |  |'],
+    ['NULL in the missing row', '| 7 | missing | note | *NULL* |  |'],
     ['the cell that changed, with both values', '| 9, x | changed | total | 1.50 | 1.40 |'],
     ['an empty text apart from NULL', "| 9, x | changed | note | '' | *NULL* |"],
     ['how many rows it does not list', '29 more rows are counted, not listed.'],

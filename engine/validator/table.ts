@@ -143,15 +143,11 @@ function describeRow(
     : parseRow(key)
         .map((cell) => showCell(cell) ?? 'NULL')
         .join(', ')
-  if (source === null || target === null) {
-    // Without a key only its values tell a person which row it is.
-    const columns = keyless
-      ? describeColumns(table, source?.bytes ?? null, target?.bytes ?? null)
-      : []
-    return { kind, key: shownKey, columns, times }
-  }
-  return { kind, key: shownKey, columns: describeColumns(table, source.bytes, target.bytes), times }
+  const columns = describeColumns(table, source?.bytes ?? null, target?.bytes ?? null)
+  return { kind, key: shownKey, columns, times }
 }
+
+/** The cells that differ; of a row that only one side has all of them. */
 
 function describeColumns(
   table: TableMapping,

@@ -98,6 +98,8 @@ test('NULL is not the empty text, and a row that is missing or extra is counted,
     `
     update person set email = 'grace@x' where id = 17;
     update person set email = '' where id = 18;
+    delete from person where id = 16;
+    insert into person values (99, 'Eve', null);
     delete from visit where ctid = (select min(ctid) from visit);
     insert into visit values ('/c', null)`,
   )
@@ -111,6 +113,19 @@ test('NULL is not the empty text, and a row that is missing or extra is counted,
         column: 'email',
         source: null,
         target: '',
+      }),
+      expect.objectContaining({
+        table: 'person',
+        kind: 'missing',
+        key: '16',
+        column: null,
+        row: { id: '16', name: 'Ada', email: 'ada@x' },
+      }),
+      expect.objectContaining({
+        table: 'person',
+        kind: 'extra',
+        key: '99',
+        row: { id: '99', name: 'Eve', email: null },
       }),
       expect.objectContaining({ table: 'visit', kind: 'missing', column: null }),
       expect.objectContaining({ table: 'visit', kind: 'extra', column: null }),
