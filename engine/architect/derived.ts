@@ -16,10 +16,24 @@ const KINDS = {
   checks: 'check',
 } as const
 
-/** `own` is the plan without any edit, `redesigned` the one under the edits. */
-export function checkDerived(edited: Plan, own: Plan, redesigned: Plan): void {
+/**
+ * The schema that the views of an edited plan were written for, where that is another one than it has now: nothing but
+ * their text still names it.
+ */
+export function formerSchema(edited: Plan): string | null {
+  for (const { target_sql } of edited.views) {
+    const named = RELATION.exec(target_sql)?.[1]?.replaceAll('""', '"')
+    if (named !== undefined) return named === edited.target.schema ? null : named
+  }
+  return null
+}
+
+const RELATION = /\b(?:from|join) "((?:[^"]|"")+)"\."/
+
+/** `designs`: the plan without any edit, the one under the edits, and what else the file may be left as. */
+export function checkDerived(edited: Plan, designs: readonly Plan[]): void {
   for (const table of edited.tables) {
-    const versions = [own, redesigned].flatMap((plan) =>
+    const versions = designs.flatMap((plan) =>
       plan.tables.filter((each) => each.source === table.source),
     )
     expectOneOf(
@@ -45,7 +59,7 @@ export function checkDerived(edited: Plan, own: Plan, redesigned: Plan): void {
     for (const column of table.columns) checkColumn(table, column, versions)
   }
   for (const view of edited.views) {
-    const versions = [own, redesigned].flatMap((plan) =>
+    const versions = designs.flatMap((plan) =>
       plan.views.filter((each) => each.source === view.source),
     )
     const texts = versions.map(({ source_sql, target_sql }) => ({ source_sql, target_sql }))

@@ -9,15 +9,18 @@ import type { ColumnMapping, Plan, TableMapping } from '@sensei/core/plan'
 import { checkEditedPlan, checkPlan } from '@sensei/core/plan-check'
 import type { Survey, SurveyColumn } from '@sensei/core/survey'
 import { design } from './design.ts'
-import { checkDerived, prune } from './derived.ts'
+import { checkDerived, formerSchema, prune } from './derived.ts'
 import type { ColumnOverride, Overrides, TableOverride } from './overrides.ts'
 
 /** Throws PLAN_INVALID with the place and what to do, PLAN_SOURCE_MISMATCH when the plan is of another schema. */
 export function applyPlan(survey: Survey, edited: unknown): Plan {
   const plan = checkEditedPlan(edited)
-  const { own, redesigned, pruned } = redesign(survey, plan)
-  checkDerived(plan, own, redesigned)
-  return pruned
+  const designs = redesign(survey, plan)
+  const before = formerSchema(plan)
+  const former =
+    before === null ? [] : Object.values(redesign(survey, { ...plan, target: { schema: before } }))
+  checkDerived(plan, [...Object.values(designs), ...former])
+  return pruned(designs, plan)
 }
 
 /**
@@ -25,10 +28,16 @@ export function applyPlan(survey: Survey, edited: unknown): Plan {
  * keys have orphans) may have changed since, and is for the caller to judge.
  */
 export function redrawPlan(survey: Survey, plan: Plan): Plan {
-  return redesign(survey, plan).pruned
+  return pruned(redesign(survey, plan), plan)
 }
 
-function redesign(survey: Survey, plan: Plan): { own: Plan; redesigned: Plan; pruned: Plan } {
+interface Designs {
+  /** Without any edit but that of the schema. */
+  readonly own: Plan
+  readonly redesigned: Plan
+}
+
+function redesign(survey: Survey, plan: Plan): Designs {
   if (plan.source.schema_fingerprint !== survey.schemaFingerprint) {
     throw new SenseiError(
       'PLAN_SOURCE_MISMATCH',
@@ -37,9 +46,11 @@ function redesign(survey: Survey, plan: Plan): { own: Plan; redesigned: Plan; pr
   }
   const options = { schema: plan.target.schema, append: plan.append }
   const own = design(survey, options)
-  const overrides = readOverrides(survey, own, plan)
-  const redesigned = design(survey, options, overrides)
-  return { own, redesigned, pruned: checkPlan(prune(redesigned, own, plan)) }
+  return { own, redesigned: design(survey, options, readOverrides(survey, own, plan)) }
+}
+
+function pruned({ own, redesigned }: Designs, plan: Plan): Plan {
+  return checkPlan(prune(redesigned, own, plan))
 }
 
 function readOverrides(survey: Survey, own: Plan, plan: Plan): Overrides {

@@ -121,6 +121,28 @@ test('a renamed table and column are renamed wherever they occur', () => {
   ).toContain('product')
 })
 
+test('another schema needs one place only: the views follow', () => {
+  const { plan } = applied((edited, table) => {
+    edited.target.schema = 'other"one'
+    table.target = 'Item'
+  })
+  expect(plan.target.schema).toBe('other"one')
+  expect(plan.views[0]?.target_sql).toContain('from "other""one"."Item" as "product"')
+  const back = applyPlan(survey, { ...plan, target: { ...plan.target, schema: 'public' } })
+  expect(back.views[0]?.target_sql).toContain('from "public"."Item" as "product"')
+})
+
+test('a view that was written by hand is refused under another schema, too', () => {
+  const plan = edit((edited) => {
+    edited.target.schema = 'other'
+    const [view] = edited.views
+    if (view !== undefined) view.target_sql = view.target_sql.replace('< 2', '< 3')
+  })
+  expect(() => applyPlan(survey, plan)).toThrow(
+    expect.objectContaining({ code: 'PLAN_INVALID', message: expect.stringMatching(/“cheap”/) }),
+  )
+})
+
 test('a table that is taken out is listed, with what hung on it', () => {
   const { plan } = applied((edited) => {
     edited.tables = edited.tables.filter((table) => table.source !== 'product')
