@@ -19,6 +19,8 @@ export interface MigrationOptions {
   readonly acceptLosses: readonly string[]
   readonly maxRejects: number
   readonly append: boolean
+  /** A plan that loses nothing beyond what was accepted is approved without a question; absent in those kept before. */
+  readonly consent?: boolean
   readonly validate: boolean
   /** Differences reported in detail for each table; the rest are counted. */
   readonly differencesMax: number

@@ -18,7 +18,7 @@ import type { VerifyFlags } from './commands/verify.ts'
 import { withConfig } from './flags.ts'
 import { type Io, processIo } from './io.ts'
 import { keyHome } from './key-home.ts'
-import { type BOUNDS, boundedCount, collect, migrationId } from './settings.ts'
+import { type BOUNDS, boundedCount, collect, migrationId, migrationName } from './settings.ts'
 
 type Flags = Record<string, unknown>
 type Output = 'text' | 'json'
@@ -96,7 +96,7 @@ function migrate(root: Command, runs: Runs): void {
     .option('--no-validate', 'carry only: no comparison, no certificate')
     .addOption(certificateFile())
     .option('-y, --yes', 'approve a plan that loses nothing beyond what was accepted')
-    .option('--resume <id>', 'go on with this migration', migrationId)
+    .option('--resume <id>', 'go on with this migration', migrationName)
     .action(
       runs(async (flags: MigrateFlags, io) =>
         (await import('./commands/migrate.ts')).migrate(flags, io),
@@ -198,18 +198,18 @@ function migrations(root: Command, runs: Runs): void {
     .action(runs(async (flags: ListFlags, io) => (await commands()).list(flags, io)))
   all
     .command('get')
-    .argument('<id>', 'of the migration', migrationId)
+    .argument('<id>', 'of the migration, or its first 8 characters or more', migrationName)
     .description('one migration: tables, losses, verdict, history')
     .action(runs(async (flags: ListFlags, io, id = '') => (await commands()).get(id, flags, io)))
   all
     .command('rejects')
-    .argument('<id>', 'of the migration', migrationId)
+    .argument('<id>', 'of the migration, or its first 8 characters or more', migrationName)
     .description('rows that were refused, with their stored values and the reason')
     .addOption(targetUrl())
     .action(runs(async (flags: OneFlags, io, id = '') => (await commands()).rejects(id, flags, io)))
   all
     .command('retry')
-    .argument('<id>', 'of the migration', migrationId)
+    .argument('<id>', 'of the migration, or its first 8 characters or more', migrationName)
     .description('run the failed tables again, on a new snapshot')
     .addOption(sourceUrl())
     .addOption(targetUrl())
@@ -219,7 +219,7 @@ function migrations(root: Command, runs: Runs): void {
     .action(runs(async (flags: RetryFlags, io, id = '') => (await commands()).retry(id, flags, io)))
   all
     .command('clean')
-    .argument('<id>', 'of the migration', migrationId)
+    .argument('<id>', 'of the migration, or its first 8 characters or more', migrationName)
     .description(
       'remove ledger, rejects, fence and private copy; what they said is kept in the control plane',
     )

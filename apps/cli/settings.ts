@@ -30,13 +30,26 @@ export function boundedCount(flag: keyof typeof BOUNDS): (text: string) => numbe
   }
 }
 
+const ID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
+const NO_ID = '00000000-0000-0000-0000-000000000000'
+/** As many characters as the names of files have. */
+const ID_PREFIX_MIN = 8
+
 /** An id that no migration can have is not asked for. */
 export function migrationId(text: string): string {
-  if (/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(text)) return text.toLowerCase()
+  const id = text.toLowerCase()
+  if (ID.test(id)) return id
   throw new SenseiError(
     'MIGRATION_NOT_FOUND',
     `${JSON.stringify(text)} is no id of a migration. They are listed by: sensei migrations list`,
   )
+}
+
+/** An id, or the beginning of one. */
+export function migrationName(text: string): string {
+  const name = text.toLowerCase()
+  const begins = name.length >= ID_PREFIX_MIN && ID.test(name + NO_ID.slice(name.length))
+  return begins ? name : migrationId(text)
 }
 
 export const collect = (value: string, previous: readonly string[] = []): string[] => [

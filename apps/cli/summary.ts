@@ -73,7 +73,8 @@ export function summary(facts: SummaryFacts): string {
 
 /** Where everything is listed. A pair that was only compared has no migration to ask for. */
 function restOf({ subject, outcome, file }: SummaryFacts): string {
-  if (subject === undefined) return 'sensei migrations get ID --output json'
+  if (subject === undefined)
+    return `sensei migrations get ${outcome.migrationId.slice(0, 8)} --output json`
   if (file === null) return 'add --output json'
   return outcome.certificate === null ? 'in the report' : 'in the page beside the certificate (.md)'
 }

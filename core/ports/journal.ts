@@ -23,14 +23,20 @@ export interface Journal {
   transition<T extends Transition>(step: TransitionStep<T>): Promise<MigrationRecord>
   /** Throws MIGRATION_NOT_FOUND. */
   get(migrationId: string): Promise<MigrationRecord>
-  /** Newest first. */
-  list(options?: { readonly limit?: number }): Promise<readonly MigrationRecord[]>
+  /** Newest first; of those only whose ids begin so, when that is given. */
+  list(options?: ListOptions): Promise<readonly MigrationRecord[]>
   /** Writes entries of one migration together; the same id or key again overwrites only what may change. */
   record(migrationId: string, entries: readonly JournalEntry[]): Promise<void>
   /** All entries of one kind, in the order they were made. */
   entries<K extends EntryKind>(migrationId: string, kind: K): Promise<readonly EntryOf<K>[]>
   /** The lifecycle events of one migration, version 1 first. */
   events(migrationId: string): Promise<readonly LifecycleEvent[]>
+}
+
+export interface ListOptions {
+  readonly limit?: number
+  /** The first characters of a uuid, in lower case with its dashes. */
+  readonly idPrefix?: string
 }
 
 export interface NewMigration {

@@ -105,8 +105,29 @@ test('SIGKILL of the command loses nothing and doubles nothing', async () => {
   const { child, ended } = story.start(slowly, { TARGET })
   await someRowsIn(TARGET)
   child.kill('SIGKILL')
-  await ended
-  await resumed(await migrationIn(TARGET), TARGET)
+  const { stderr } = await ended
+  const id = await migrationIn(TARGET)
+  // What it said when it began is all that a person has.
+  expect(stderr).toContain(`Migration ${id}\n`)
+  expect((await story.json(['migrations', 'get', id.slice(0, 8)])).migration_id).toBe(id)
+  await resumed(id.slice(0, 8), TARGET)
+})
+
+test('SIGKILL in the survey: what was said once, --yes among it, need not be said again', async () => {
+  const TARGET = await story.target()
+  makeOrders(story.file('long.sqlite'), 300_000)
+  const words = slowly.map((word) =>
+    word === 'sqlite:orders.sqlite' ? 'sqlite:long.sqlite' : word,
+  )
+  const { child, ended, said } = story.start(
+    [...words, '--chunk-rows', '60000', '--progress', 'plain'],
+    { TARGET },
+  )
+  await said('Surveying every object')
+  child.kill('SIGKILL')
+  const id = /Migration ([0-9a-f-]{36})/.exec((await ended).stderr)?.[1] ?? ''
+  const told = await story.json(['migrate', '--resume', id], { TARGET })
+  expect(told).toMatchObject({ exit: 0, verdict: 'equivalent', error: null })
 })
 
 test('when the private copy is lost and the source has moved on, the result is wholly of the new point in time', async () => {

@@ -13,6 +13,7 @@ import { actorName } from '../actor.ts'
 import { askApproval } from '../approve.ts'
 import { checkEnds, endOf, keptOptions, variableOf } from '../ends.ts'
 import { exitOf } from '../exit.ts'
+import { namedMigration } from '../named-migration.ts'
 import { readPlanFile, readQueries } from '../files.ts'
 import { nextCommand } from '../next.ts'
 import { onInterrupt } from '../interrupt.ts'
@@ -92,10 +93,16 @@ export async function runMigration(
   retry = false,
 ): Promise<MigrateRun> {
   const begun = performance.now()
-  const kept = flags.resume === undefined ? null : await session.journal.get(flags.resume)
+  const { journal } = session
+  const kept =
+    flags.resume === undefined
+      ? null
+      : await journal.get(await namedMigration(journal, flags.resume))
   const ends = flags.ends ?? endsOf(flags, kept, io)
   const face = progressFace(io, flags.progress)
   const request = await requestOf(session, flags, kept, { face, retry })
+  // Said before the work: whoever finds it killed needs it to resume.
+  face.say(`Migration ${request.migrationId}`)
   await checkWritable(flags.certificate ?? defaultFile(request.migrationId))
   const interrupt = onInterrupt((text) => face.say(text))
   try {
@@ -105,7 +112,7 @@ export async function runMigration(
       const { conduct } = await loadConductor()
       const outcome = await conduct(
         cast,
-        { ...request, approve: approver(flags, face, io, interrupt.signal) },
+        { ...request, approve: approver(request.options, face, io, interrupt.signal) },
         interrupt.signal,
       )
       face.close()
@@ -136,12 +143,12 @@ async function tell(outcome: Outcome, flags: MigrateFlags, seconds: number, io: 
     io.say(`error ${outcome.error.code}: ${displayText(outcome.error.message)}`)
 }
 
-/** --yes, or a person who was asked. */
-function approver(flags: MigrateFlags, face: ProgressFace, io: Io, signal: AbortSignal) {
+/** --yes, of this run or of the first one, or a person who was asked. */
+function approver(options: MigrationOptions, face: ProgressFace, io: Io, signal: AbortSignal) {
   return async (plan: Plan): Promise<boolean> => {
     face.close()
     face.expect(rowsOf(plan))
-    return flags.yes === true || (await askApproval(io, plan, signal))
+    return options.consent === true || (await askApproval(io, plan, signal))
   }
 }
 
@@ -217,6 +224,7 @@ async function givenOptions(flags: MigrateFlags): Promise<Partial<MigrationOptio
     acceptLosses: flags.acceptLoss,
     maxRejects: flags.maxRejects,
     append: flags.append,
+    consent: flags.yes,
     validate: flags.validate ? undefined : false,
     queries,
   }

@@ -12,6 +12,7 @@ import { storedOutcome } from '@sensei/engine/conductor/outcome'
 import { actorName } from '../actor.ts'
 import { checkEnds, endOf } from '../ends.ts'
 import type { Io } from '../io.ts'
+import { namedMigration } from '../named-migration.ts'
 import { nextCommand } from '../next.ts'
 import { OUTPUT_VERSION, outcomeJson } from '../output-json.ts'
 import { grouped } from '../progress/bars.ts'
@@ -52,8 +53,9 @@ export async function list(flags: ListFlags, io: Io): Promise<ExitCode> {
   })
 }
 
-export async function get(id: string, flags: ListFlags, io: Io): Promise<ExitCode> {
+export async function get(name: string, flags: ListFlags, io: Io): Promise<ExitCode> {
   return withSession(io, async (session) => {
+    const id = await namedMigration(session.journal, name)
     const outcome = await storedOutcome(session.journal, id)
     const events = await session.journal.events(id)
     if (flags.output === 'json') {
@@ -79,8 +81,9 @@ export async function get(id: string, flags: ListFlags, io: Io): Promise<ExitCod
 }
 
 /** From the target's ledger while it is there, from the control plane once it was cleaned. */
-export async function rejects(id: string, flags: OneFlags, io: Io): Promise<ExitCode> {
+export async function rejects(name: string, flags: OneFlags, io: Io): Promise<ExitCode> {
   return withSession(io, async (session) => {
+    const id = await namedMigration(session.journal, name)
     // One object on stdout is made in memory; as text they stream.
     const found = new KeptRejects()
     let shown = 0
@@ -130,8 +133,9 @@ async function eachReject(
   }
 }
 
-export async function retry(id: string, flags: RetryFlags, io: Io): Promise<ExitCode> {
+export async function retry(name: string, flags: RetryFlags, io: Io): Promise<ExitCode> {
   return withSession(io, async (session) => {
+    const id = await namedMigration(session.journal, name)
     const { state } = await session.journal.get(id)
     if (state !== 'failed') {
       const ended = state === 'completed' || state === 'cancelling' || state === 'cancelled'
@@ -153,8 +157,9 @@ export async function retry(id: string, flags: RetryFlags, io: Io): Promise<Exit
   })
 }
 
-export async function clean(id: string, flags: OneFlags, io: Io): Promise<ExitCode> {
+export async function clean(name: string, flags: OneFlags, io: Io): Promise<ExitCode> {
   return withSession(io, async (session) => {
+    const id = await namedMigration(session.journal, name)
     const kept = await session.journal.get(id)
     let cleaned: Cleaned
     const cast = await session.cast({

@@ -8,6 +8,7 @@ import type {
   EntryOf,
   Journal,
   JournalEntry,
+  ListOptions,
   MigrationRecord,
   NewMigration,
   TransitionStep,
@@ -20,6 +21,8 @@ import { lifecycleEvent } from './lifecycle-event.ts'
 import { typed } from '../door/typed.ts'
 
 const LIST_MAX = 1_000
+const LEAST_ID = '00000000-0000-0000-0000-000000000000'
+const GREATEST_ID = 'ffffffff-ffff-ffff-ffff-ffffffffffff'
 
 /** The row that a function made or moved, with what its connections say. */
 const described = (call: string): string => `
@@ -69,9 +72,12 @@ export class PostgresJournal implements Journal {
     return this.#read((tx) => recordOf(tx, migrationId))
   }
 
-  async list(options: { readonly limit?: number } = {}): Promise<readonly MigrationRecord[]> {
+  async list(options: ListOptions = {}): Promise<readonly MigrationRecord[]> {
+    const { idPrefix = '' } = options
     return this.#read(async (tx) => {
       const rows = await migrations(tx)
+        .where('m.id', '>=', idPrefix + LEAST_ID.slice(idPrefix.length))
+        .where('m.id', '<=', idPrefix + GREATEST_ID.slice(idPrefix.length))
         .orderBy('m.created_at', 'desc')
         .orderBy('m.id')
         .limit(Math.min(options.limit ?? 100, LIST_MAX))

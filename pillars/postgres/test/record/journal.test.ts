@@ -247,4 +247,19 @@ describe.each([18, 15] as const)('the journal on PostgreSQL %i', (version) => {
     const ids = (await plane.journal.list({ limit: 2 })).map((migration) => migration.id)
     expect(ids).toEqual([second.id, first.id])
   })
+
+  test('the list can be asked for the beginning of an id', async () => {
+    const [one, other] = [
+      '0a0a0a0a-1111-4000-8000-000000000001',
+      '0a0a0a0a-2222-4000-8000-000000000002',
+    ]
+    await born(one)
+    await born(other)
+    const found = async (idPrefix: string): Promise<string[]> =>
+      (await plane.journal.list({ idPrefix })).map(({ id }) => id)
+    expect(await found('0a0a0a0a')).toEqual([other, one])
+    expect(await found('0a0a0a0a-2')).toEqual([other])
+    expect(await found(one)).toEqual([one])
+    expect(await found('0a0a0a0b')).toEqual([])
+  })
 })
