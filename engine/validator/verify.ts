@@ -43,7 +43,7 @@ async function verifyIn(
       cast.progress.report({
         phase,
         table,
-        unit: phase === 'snapshot' ? 'bytes' : 'rows',
+        unit: phase === 'snapshot' ? 'bytes' : 'steps',
         done,
         total,
         message: null,

@@ -38,14 +38,15 @@ export class Board {
     const tracks = this.#phases.get(tick.phase) ?? new Map<string, Track>()
     this.#phases.set(tick.phase, tracks)
     const label = tick.table ?? 'all'
+    const done = doneOf(tick)
     const name = SEQUENTIAL.includes(tick.phase) ? '' : label
     const track = tracks.get(name)
     if (track === undefined) {
-      const { done, total } = tick
+      const { total } = tick
       tracks.set(name, { label, begunAt: this.#now(), doneAtBegin: done, done, total })
     } else {
       track.label = label
-      track.done = Math.max(track.done, tick.done)
+      track.done = Math.max(track.done, done)
       track.total = tick.total ?? track.total
     }
   }
@@ -85,6 +86,11 @@ export class Board {
     const etaSeconds = left === null || left === 0 || rate <= 0 ? null : left / rate
     return { table: track.label, done: track.done, total: track.total, rate, etaSeconds }
   }
+}
+
+/** A chunk that was in before its process was killed may be counted twice: nobody is told of more than there is. */
+export function doneOf({ done, total }: Pick<ProgressTick, 'done' | 'total'>): number {
+  return total === null ? done : Math.min(done, total)
 }
 
 function remainder(row: Row): number {

@@ -4,7 +4,7 @@ import type { ProgressTick } from '@sensei/core/ports/progress'
 import type { FinishPart } from '@sensei/core/ports/target'
 import type { Io } from '../io.ts'
 import { grouped } from './bars.ts'
-import { Board } from './board.ts'
+import { Board, doneOf } from './board.ts'
 import { type ProgressFace, TITLES } from './titles.ts'
 
 const STEADY_LINE_MS = 5_000
@@ -28,7 +28,7 @@ export class PlainFace implements ProgressFace {
     if (tick.message !== null) this.#once(`  ${buildingOf(name, tick.message)}`)
     if (tick.unit === 'rows' && tick.total !== null && tick.done >= tick.total) {
       this.#once(
-        `  ${name}: ${grouped(tick.done)} rows${tick.phase === 'certify' ? ' compared' : ''}`,
+        `  ${name}: ${grouped(doneOf(tick))} rows${tick.phase === 'certify' ? ' compared' : ''}`,
       )
     }
     this.#steady(tick)

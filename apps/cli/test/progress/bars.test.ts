@@ -12,6 +12,19 @@ test('a bar shows the name, the share, the rows, the rate and the time that is l
 })
 
 test.each([
+  [1_220_000, 2_000_000, '1,220,000/2,000,000  312k/s  ETA 1:02:05'],
+  [12_200_000, 20_000_000, '12,200,000/20,000,000  ETA 1:02:05'],
+  [12_200_000_000, 20_000_000_000, '12200.0M/20000.0M  ETA 1:02:05'],
+])(
+  'on a terminal of 80 columns the time that is left is never cut off: %i of %i',
+  (done, total, tail) => {
+    const line = barLine({ ...row, done, total, etaSeconds: 3_725 }, 77)
+    expect(line).toMatch(/ETA 1:02:05$/)
+    expect(line).toContain(tail)
+  },
+)
+
+test.each([
   'order',
   '注文'.repeat(20),
   'o\u0301'.repeat(60),

@@ -145,6 +145,16 @@ test('without a terminal each step is one line, said once', () => {
   ])
 })
 
+test.each([true, false])('more rows than there are is never said (on a terminal: %s)', (live) => {
+  const terminal = new Terminal()
+  const face = progressFace(terminal.io(live), 'auto')
+  face.report(carried('big', 1_565_535, 1_500_000))
+  face.report(carried('other', 1, 2))
+  vi.advanceTimersByTime(150)
+  face.close()
+  expect(terminal.written).toContain(live ? '1,500,001/1,500,002' : '  big: 1,500,000 rows\n')
+})
+
 test('without a terminal a long step gives a sign of life', () => {
   const terminal = new Terminal()
   const face = progressFace(terminal.io(false), 'plain')
