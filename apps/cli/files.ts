@@ -1,20 +1,51 @@
 /** Files that a user hands in: read with a cap, parsed by safe parsers, named in every complaint. */
 import { open } from 'node:fs/promises'
 import path from 'node:path'
+import { displayName } from '@sensei/core/display'
 import { SenseiError } from '@sensei/core/errors'
+import type { Plan } from '@sensei/core/plan'
 import { parseStrictJson } from '@sensei/core/strict-json'
 import type { QueryPair } from '@sensei/engine/request'
 
 const PLAN_BYTES_MAX = 64 * 1024 * 1024
 const QUERY_BYTES_MAX = 1024 * 1024
 
-export async function readPlanFile(file: string): Promise<unknown> {
-  const bytes = await readCapped(file, PLAN_BYTES_MAX)
+/** What a plan says itself, and a flag beside it may only repeat. */
+export interface BesidePlan {
+  readonly schema?: string
+  readonly append?: boolean
+}
+
+/** Throws PLAN_INVALID for what is no JSON, and USAGE where a flag says otherwise than the plan. The architect checks the rest. */
+export async function readPlanFile(file: string, beside: BesidePlan): Promise<unknown> {
+  const plan = parsePlan(file, await readCapped(file, PLAN_BYTES_MAX))
+  checkBeside(file, plan, beside)
+  return plan
+}
+
+function parsePlan(file: string, bytes: Buffer): unknown {
   try {
     return parseStrictJson(bytes)
   } catch (cause) {
     const why = cause instanceof Error ? cause.message : String(cause)
     throw new SenseiError('PLAN_INVALID', `${file} is no plan: ${why}`, { cause })
+  }
+}
+
+function checkBeside(file: string, plan: unknown, beside: BesidePlan): void {
+  const { target, append } = (plan ?? {}) as Partial<Plan>
+  const schema = target?.schema
+  if (typeof schema === 'string' && schema !== (beside.schema ?? schema)) {
+    throw new SenseiError(
+      'USAGE',
+      `The plan ${file} goes into schema ${displayName(schema)}, and --schema (or SENSEI_SCHEMA, or sensei.yaml) says ${displayName(beside.schema ?? '')}. Change target.schema in the plan, or leave the setting out.`,
+    )
+  }
+  if (append === false && beside.append === true) {
+    throw new SenseiError(
+      'USAGE',
+      `The plan ${file} was made without --append. Make it with --append, or leave the flag out.`,
+    )
   }
 }
 

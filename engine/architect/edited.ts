@@ -8,13 +8,19 @@ import { SenseiError } from '@sensei/core/errors'
 import type { ColumnMapping, Plan, TableMapping } from '@sensei/core/plan'
 import { checkEditedPlan, checkPlan } from '@sensei/core/plan-check'
 import type { Survey, SurveyColumn } from '@sensei/core/survey'
+import { checkChosen, type Patterns } from './chosen.ts'
 import { design } from './design.ts'
 import { checkDerived, formerSchema, prune } from './derived.ts'
 import type { ColumnOverride, Overrides, TableOverride } from './overrides.ts'
 
-/** Throws PLAN_INVALID with the place and what to do, PLAN_SOURCE_MISMATCH when the plan is of another schema. */
-export function applyPlan(survey: Survey, edited: unknown): Plan {
+/**
+ * Throws PLAN_INVALID with the place and what to do, PLAN_SOURCE_MISMATCH when the plan is of another schema, USAGE when the
+ * patterns that the survey was made by leave out what the plan carries.
+ */
+export function applyPlan(survey: Survey, edited: unknown, patterns: Patterns = ALL): Plan {
   const plan = checkEditedPlan(edited)
+  checkSource(survey, plan)
+  checkChosen(plan, survey, patterns)
   const designs = redesign(survey, plan)
   const before = formerSchema(plan)
   const former =
@@ -23,12 +29,24 @@ export function applyPlan(survey: Survey, edited: unknown): Plan {
   return pruned(designs, plan)
 }
 
+const ALL: Patterns = { include: [], exclude: [] }
+
 /**
  * A plan of ours, drawn again from what the source holds now. What follows from values (the next identity, which foreign
  * keys have orphans) may have changed since, and is for the caller to judge.
  */
 export function redrawPlan(survey: Survey, plan: Plan): Plan {
+  checkSource(survey, plan)
   return pruned(redesign(survey, plan), plan)
+}
+
+function checkSource(survey: Survey, plan: Plan): void {
+  if (plan.source.schema_fingerprint !== survey.schemaFingerprint) {
+    throw new SenseiError(
+      'PLAN_SOURCE_MISMATCH',
+      'The plan was made for another schema than the source has now. Make a new plan with `sensei plan` and edit that.',
+    )
+  }
 }
 
 interface Designs {
@@ -38,12 +56,6 @@ interface Designs {
 }
 
 function redesign(survey: Survey, plan: Plan): Designs {
-  if (plan.source.schema_fingerprint !== survey.schemaFingerprint) {
-    throw new SenseiError(
-      'PLAN_SOURCE_MISMATCH',
-      'The plan was made for another schema than the source has now. Make a new plan with `sensei plan` and edit that.',
-    )
-  }
   const options = { schema: plan.target.schema, append: plan.append }
   const own = design(survey, options)
   return { own, redesigned: design(survey, options, readOverrides(survey, own, plan)) }

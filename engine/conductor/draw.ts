@@ -20,7 +20,7 @@ export type Drawing = (found: Survey) => Plan
 
 /** `edited` is a plan file's content, or null: then the architect designs one. Throws PLAN_INVALID and the like. */
 export function drawing(options: MigrationOptions, edited: unknown): Drawing {
-  if (edited !== null && edited !== undefined) return (found) => applyPlan(found, edited)
+  if (edited !== null && edited !== undefined) return (found) => applyPlan(found, edited, options)
   const { schema, append } = options
   return (found) => design(found, { schema, append })
 }

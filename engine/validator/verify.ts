@@ -3,6 +3,7 @@ import type { Plan } from '@sensei/core/plan'
 import type { Snapshot } from '@sensei/core/snapshot'
 import type { Survey } from '@sensei/core/survey'
 import type { Verification } from '@sensei/core/verdict'
+import { checkChosen } from '../architect/chosen.ts'
 import { withPassingCopy } from '../passing-copies.ts'
 import { besideCheck } from '../scout/checked.ts'
 import { pair } from './pairing.ts'
@@ -56,6 +57,7 @@ async function verifyIn(
     const { found: survey, snapshot } = await besideCheck(cast.source, taken, signal, (either) =>
       surveyOf(cast, taken, { ...request, signal: either }, tick('survey')),
     )
+    if (request.plan !== null) checkChosen(request.plan, survey, request)
     const found = request.plan === null ? await pairUp(cast, survey, request) : null
     const plan = found?.plan ?? (request.plan as Plan)
     const verification = await validate(cast, plan, snapshot, {

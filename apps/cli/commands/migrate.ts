@@ -190,7 +190,7 @@ async function requestOf(
       kept === null
         ? first
         : mergeOptions(keptOptions(kept), await acceptedSince(session, kept.id), given),
-    plan: flags.plan === undefined ? null : await readPlanFile(flags.plan),
+    plan: flags.plan === undefined ? null : await readPlanFile(flags.plan, flags),
     actor: actorName(),
     owner: ownerName(process.pid),
   }

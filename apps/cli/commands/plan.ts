@@ -37,7 +37,7 @@ export async function plan(flags: PlanFlags, io: Io): Promise<ExitCode> {
   const begun = performance.now()
   const sourceUrl = urlOf(io, '--source', required('--source', flags.source))
   const targetUrl = urlOf(io, '--target', required('--target', flags.target))
-  const edited = flags.plan === undefined ? null : await readPlanFile(flags.plan)
+  const edited = flags.plan === undefined ? null : await readPlanFile(flags.plan, flags)
   if (flags.out !== undefined) await checkWritable(flags.out)
   const face = progressFace(io, flags.progress)
   const interrupt = onInterrupt((text) => face.say(text))

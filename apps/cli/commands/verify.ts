@@ -40,7 +40,7 @@ export async function verify(flags: VerifyFlags, io: Io): Promise<ExitCode> {
   const begun = performance.now()
   const sourceUrl = urlOf(io, '--source', required('--source', flags.source))
   const targetUrl = urlOf(io, '--target', required('--target', flags.target))
-  const plan = flags.plan === undefined ? null : checkPlan(await readPlanFile(flags.plan))
+  const plan = flags.plan === undefined ? null : checkPlan(await readPlanFile(flags.plan, flags))
   const queries = await readQueries(flags.query ?? [])
   const id = randomUUID()
   const file = flags.certificate ?? defaultFile(id)

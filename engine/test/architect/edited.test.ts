@@ -121,6 +121,18 @@ test('a renamed table and column are renamed wherever they occur', () => {
   ).toContain('product')
 })
 
+test('patterns that leave out what the plan carries are refused; others change nothing', () => {
+  const filtered = { ...survey, tables: survey.tables.filter(({ name }) => name !== 'product') }
+  const patterns = { include: [], exclude: ['product'] }
+  expect(() => applyPlan(filtered, own, patterns)).toThrow(
+    expect.objectContaining({
+      code: 'USAGE',
+      message: expect.stringMatching(/carries: product\./),
+    }),
+  )
+  expect(planHash(applyPlan(survey, own, { include: [], exclude: ['other'] }))).toBe(planHash(own))
+})
+
 test('another schema needs one place only: the views follow', () => {
   const { plan } = applied((edited, table) => {
     edited.target.schema = 'other"one'
