@@ -4,7 +4,7 @@ import { SenseiError } from '@sensei/core/errors'
 import type { Json } from '@sensei/core/json'
 import type { Journal } from '@sensei/core/ports/journal'
 import type { Snapshot } from '@sensei/core/snapshot'
-import type { Survey } from '@sensei/core/survey'
+import type { Survey, SurveyObject } from '@sensei/core/survey'
 import type { Cast } from '../cast.ts'
 import type { MigrationOptions } from '../request.ts'
 
@@ -126,5 +126,12 @@ function besideTables(objects: Survey['objects']): string {
   const kinds = [...Map.groupBy(objects, ({ kind }) => kind)]
   if (kinds.length === 0) return ''
   const counts = kinds.map(([kind, { length }]) => `${length} ${kind}${length === 1 ? '' : 's'}`)
-  return `, only ${counts.join(' and ')}, which are carried with the tables that they read`
+  return `, only ${counts.join(' and ')}, ${fateOf(kinds.map(([kind]) => kind))}`
+}
+
+function fateOf(kinds: readonly SurveyObject['kind'][]): string {
+  if (!kinds.includes('view')) return 'which are not carried'
+  return kinds.length === 1
+    ? 'which are carried only with the tables that they read'
+    : 'of which only views are carried, and those with the tables that they read'
 }

@@ -64,7 +64,7 @@ export function asBoolean(operand: Value): string {
     case 'null':
       return 'null::boolean'
     default:
-      return refuse(`a ${operand.kind} as a condition means something else in PostgreSQL`)
+      return refuse(`${named(operand)} as a condition means something else in PostgreSQL`)
   }
 }
 
@@ -78,8 +78,16 @@ export function asNumber(operand: Value): Value {
     case 'numeric':
       return operand
     default:
-      return refuse(`arithmetic with a ${operand.kind} means something else in PostgreSQL`)
+      return refuse(`arithmetic with ${named(operand)} means something else in PostgreSQL`)
   }
+}
+
+/** For a person who reads why something is not carried. */
+function named({ kind }: Value): string {
+  if (kind === 'other') return 'a column that is converted'
+  if (kind === 'bytes') return 'a value of bytes'
+  if (kind === 'integer') return 'an integer'
+  return kind === 'null' ? 'NULL' : `a ${kind}`
 }
 
 /** As text, for `||` and the functions of text. */
@@ -92,7 +100,7 @@ export function asText(operand: Value): Value {
     case 'uuid':
       return { ...operand, sql: `(${operand.sql})::text`, kind: 'text', literal: null }
     default:
-      return refuse(`a ${operand.kind} is written as text in another way by PostgreSQL`)
+      return refuse(`PostgreSQL writes ${named(operand)} as text in another way`)
   }
 }
 

@@ -48,7 +48,12 @@ test('a source without tables is refused with what to do', async () => {
     source.run('drop table t; create view v as select 1; create view w as select 2')
     const bare = await house.conduct(ends, {})
     expect([bare.state, bare.error?.code]).toEqual(['failed', 'USAGE'])
-    expect(bare.error?.message).toContain('no tables, only 2 views')
+    expect(bare.error?.message).toContain('no tables, only 2 views, which are carried only with')
+    source.run('drop view v; drop view w; create virtual table notes using fts5(body)')
+    const virtual = await house.conduct(ends, {})
+    expect(virtual.error?.message).toContain(
+      'only 1 virtual table and 5 shadow tables, which are not carried',
+    )
   } finally {
     await database.drop()
     await house.close()
