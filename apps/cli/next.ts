@@ -1,4 +1,4 @@
-/** The command to try next, as this reader can type it: from a clone it goes through npm. */
+/** The command to try next, as this reader can type it: from a clone by the script or by npm, as it was started. */
 import { EXIT } from '@sensei/core/errors'
 import type { Outcome } from '@sensei/engine/request'
 import { exitOf } from './exit.ts'
@@ -10,6 +10,9 @@ export function nextCommand(outcome: Outcome, file: string | null, io: Pick<Io, 
 }
 
 function commandName(io: Pick<Io, 'env'>): string {
+  const script = io.env['SENSEI_INVOKED_AS']
+  // Only what a shell takes as one word.
+  if (script !== undefined && /^[\w./@+-]+$/.test(script)) return script
   return io.env['npm_lifecycle_event'] === undefined ? 'sensei' : 'npm run sensei --'
 }
 
