@@ -1,6 +1,6 @@
 /** Mutants of a sample of the target's rows, in a transaction that is rolled back whatever happens. */
 import { randomBytes } from 'node:crypto'
-import { SenseiError } from '@sensei/core/errors'
+import { isSenseiError, SenseiError } from '@sensei/core/errors'
 import { comparedColumns, type TableMapping } from '@sensei/core/plan'
 import type { Mutation, TargetMutator } from '@sensei/core/ports/mutator'
 import type { CanonicalBatch } from '@sensei/core/ports/witness'
@@ -10,6 +10,7 @@ import { openClient } from '../connection.ts'
 import type { ConnectionSettings } from '../settings.ts'
 import { type CatalogueColumn, type CatalogueTable, readCatalogue } from './catalogue.ts'
 import { OPERATORS } from './mutations.ts'
+import { tellingLoss } from './lost.ts'
 import { catalogued, scanTable } from './scan.ts'
 
 /** Rows of a sample are not large: a mutant is scanned as a whole. */
@@ -21,13 +22,14 @@ export async function openMutator(
   settings: ConnectionSettings,
   schema: string,
 ): Promise<TargetMutator> {
-  const client = await openClient(settings, 'self-test')
+  const client = tellingLoss(await openClient(settings, 'self-test'))
   const scratch = `sensei_scratch_${randomBytes(6).toString('hex')}`
   try {
     await client.query('set row_security = off; begin')
     await client.query(`create schema ${quoteIdent(scratch)}`)
   } catch (cause) {
     await client.end().catch(() => undefined)
+    if (isSenseiError(cause)) throw cause
     throw new SenseiError('TARGET_PRIVILEGE_MISSING', 'no right to create a schema in the target', {
       cause,
     })
@@ -113,7 +115,8 @@ class PostgresMutator implements TargetMutator {
           return changed?.different ?? null
         }
       }
-    } catch {
+    } catch (error) {
+      if (isSenseiError(error)) throw error
       // The type does not accept the value, or it is too long: no mutant.
       return null
     }

@@ -10,6 +10,7 @@ import type { CatalogueColumn, CatalogueTable } from './catalogue.ts'
 import { CopyOut } from './copy-out.ts'
 import { decoderOf } from './decoders.ts'
 import { kernelTuples, type KernelTuples, kindOf } from './kernel-tuples.ts'
+import { lossOf } from './lost.ts'
 import { type FieldPlan, TupleDecoder } from './tuples.ts'
 
 /** Block numbers, `to` exclusive; null without a bound. */
@@ -67,6 +68,8 @@ export async function* scanTable(parts: ScanParts): AsyncGenerator<CanonicalBatc
       yield { ...decoder.batch(), rejected: 0 }
       decoder.taken()
     }
+  } catch (error) {
+    throw lossOf(error)
   } finally {
     decoder.release()
   }

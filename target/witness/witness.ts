@@ -17,11 +17,11 @@ import type {
 import { quoteLiteral } from '@sensei/core/sql'
 import type { Client } from 'pg'
 import { openClient } from '../connection.ts'
-import { losesConnection, targetError } from '../refusal.ts'
 import type { ConnectionSettings } from '../settings.ts'
 import { aggregateTable } from './aggregates.ts'
 import { type CatalogueTable, describeTables, readCatalogue } from './catalogue.ts'
 import { Locks } from './locks.ts'
+import { tellingLoss } from './lost.ts'
 import { openMutator } from './mutator.ts'
 import { countOrphans } from './orphans.ts'
 import { runQuery } from './query.ts'
@@ -32,7 +32,7 @@ export async function openTargetWitness(
   settings: ConnectionSettings,
   view: TargetView,
 ): Promise<TargetWitness> {
-  const client = inOurWords(await openClient(settings, 'validator'))
+  const client = tellingLoss(await openClient(settings, 'validator'))
   try {
     return new PostgresWitness({
       client,
@@ -44,23 +44,6 @@ export async function openTargetWitness(
     await client.end().catch(() => undefined)
     throw error
   }
-}
-
-/** A connection that is lost is told as such, whoever was using it: the validation is then done again, not decided. */
-function inOurWords(client: Client): Client {
-  const query = client.query.bind(client) as (...values: unknown[]) => unknown
-  const told = (...values: unknown[]): unknown => {
-    const result = query(...values)
-    return result instanceof Promise
-      ? result.catch((error: unknown) => Promise.reject(lossOf(error)))
-      : result
-  }
-  client.query = told as Client['query']
-  return client
-}
-
-function lossOf(error: unknown): unknown {
-  return losesConnection(error) ? targetError(error, 'reading it') : error
 }
 
 /** Row-level security must fail a query rather than hide rows from it. */
@@ -103,11 +86,7 @@ class PostgresWitness implements TargetWitness {
   async *scan(table: TableMapping, range: Json): AsyncGenerator<CanonicalBatch> {
     const catalogue = await this.#table(table)
     await this.#locks.next()
-    try {
-      yield* scanTable({ client: this.#client, schema: this.#schema, catalogue, table, range })
-    } catch (error) {
-      throw lossOf(error)
-    }
+    yield* scanTable({ client: this.#client, schema: this.#schema, catalogue, table, range })
   }
 
   async aggregates(table: TableMapping): Promise<readonly Aggregate[]> {

@@ -38,7 +38,13 @@ const table = {
   })),
 } as unknown as TableMapping
 
-async function open(rows: number): Promise<{ mutator: TargetMutator; close(): Promise<void> }> {
+interface Opened {
+  readonly mutator: TargetMutator
+  readonly url: string
+  close(): Promise<void>
+}
+
+async function open(rows: number): Promise<Opened> {
   const database = await freshDatabase((await servers()).pg18)
   const client = new Client({ connectionString: database.url })
   await client.connect()
@@ -51,6 +57,7 @@ async function open(rows: number): Promise<{ mutator: TargetMutator; close(): Pr
   const mutator = await witness.openMutator()
   return {
     mutator,
+    url: database.url,
     close: async () => {
       await mutator.close()
       await witness.close()
@@ -156,4 +163,28 @@ test('a row that is gone or doubled is looked for in all of the sample', async (
     await mutator.restore()
   }
   await close()
+})
+
+test('a connection that breaks under the self-test is told as lost, whatever it was doing', async () => {
+  const doing = {
+    sample: (mutator: TargetMutator) => mutator.sample(table, 10),
+    apply: (mutator: TargetMutator) => mutator.apply(table, { operator: 'drop', column: null }),
+    restore: (mutator: TargetMutator) => mutator.restore(),
+    scan: async (mutator: TargetMutator) => {
+      for await (const batch of mutator.scan(table)) expect(batch.rows).toBeGreaterThan(0)
+    },
+  }
+  for (const [name, work] of Object.entries(doing)) {
+    const { mutator, url, close } = await open(4)
+    await mutator.sample(table, 10)
+    mutator.pick({ operator: 'drop', column: null }, 0)
+    const killer = new Client({ connectionString: url })
+    await killer.connect()
+    await killer.query(
+      `select pg_terminate_backend(pid, 5000) from pg_stat_activity where application_name = 'sensei/self-test' and datname = current_database()`,
+    )
+    await killer.end()
+    await expect(work(mutator), name).rejects.toMatchObject({ code: 'TARGET_UNREACHABLE' })
+    await close()
+  }
 })
