@@ -71,7 +71,7 @@ export const EVENT_MEANINGS: Readonly<Record<EventName, string>> = {
   completed: 'The migration is over; the verdict says what the validator found.',
   failed: 'A phase failed; it can be resumed.',
   cancel_requested: 'The migration will be given up.',
-  cancelled: 'The fence in the target is raised: no row can follow.',
+  cancelled: 'No row can follow: the fence in the target is raised, where a load had begun.',
   rollback_started: 'What the migration created is being dropped.',
   rolled_back: 'The target is as it was before.',
   rollback_failed: 'Rolling back stopped half-way; it can be tried again.',

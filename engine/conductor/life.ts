@@ -101,7 +101,7 @@ export class Life {
     if (!cleaned && this.state !== 'cancelling' && this.state !== 'cancelled') return
     throw new SenseiError(
       'TRANSITION_REFUSED',
-      `Migration ${this.id} was ${cleaned ? 'cleaned' : 'given up'} before it was complete, so it cannot go on. Drop the tables that it made and start a new one: sensei migrate --source … --target …`,
+      `Migration ${this.id} was ${cleaned ? 'cleaned' : 'given up'} before it was complete, so it cannot go on. Drop the tables that it made, if any, and start a new one: sensei migrate --source … --target …`,
     )
   }
 

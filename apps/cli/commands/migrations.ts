@@ -189,7 +189,7 @@ export async function clean(name: string, flags: OneFlags, io: Io): Promise<Exit
       )
     }
     io.say(
-      `${cleaned.givenUp ? 'It had not ended and is given up; the tables that it made stay. ' : ''}Migration ${id}: ledger, rejects, fence and private copy are gone; manifest and ${keptWords(cleaned)} are kept in the control plane.`,
+      `${cleaned.givenUp ? 'It had not ended and is given up; tables that it made, if any, stay. ' : ''}Migration ${id}: ledger, rejects, fence and private copy are gone; manifest and ${keptWords(cleaned)} are kept in the control plane.`,
     )
     for (const line of restoredLines(cleaned)) io.say(line)
     return EXIT.done
