@@ -29,9 +29,20 @@ export function judgeOverride(
   const type = readType(wanted.type) ?? refused('no such type (docs/types.md lists them)')
   if (wanted.expression !== undefined) return computed(wanted, refused)
   const judgement = judge(type, wanted.conversion, wanted.formats, column.profile, refused)
+  const numbers = column.profile.text?.formats.decimal ?? 0
+  if (numbers > 0 && losesNumbers(wanted, judgement)) {
+    return refused(
+      `${numbers} of its texts are numbers, which only decimal reads, so use numeric by decimal, or set unfit to reject`,
+    )
+  }
   const decision = settle(wanted, judgement, refused)
   const lost = negativeZeroFinding(wanted.conversion, column.profile)
   return lost === null ? decision : withFinding(decision, lost.code, lost.message)
+}
+
+/** A text that is a number would become NULL under a rule that says it is none. */
+function losesNumbers({ unfit, conversion }: ColumnOverride, { toNull }: Judgement): boolean {
+  return unfit === 'null' && toNull === 'not-a-number-to-null' && conversion !== 'decimal'
 }
 
 type Refused = (why: string) => never

@@ -105,6 +105,60 @@ test('a file that is no plan is refused by what is wrong with it', async () => {
   }
 })
 
+test('the examples of docs/plan.md for numbers that are texts do what the page says', async () => {
+  makeSqlite(
+    story.file('texts.sqlite'),
+    `create table Product (id integer primary key, stock text, mixed integer);
+     insert into Product values (1, '5', 5), (2, 'n/a', 'n/a'), (3, '12', 12), (4, '-5.25', -5), (5, '1e3', null), (6, null, 7)`,
+  )
+  const page = await readFile(new URL('../../docs/plan.md', import.meta.url), 'utf8')
+  const examples = [...page.matchAll(/\{ "source": "stock"[^}]*\}/g)].map(
+    ([text]) => JSON.parse(text.replace(/, … \}$/, '}')) as Partial<ColumnMapping>,
+  )
+  expect(examples.map(({ type }) => type)).toEqual(['numeric', 'bigint'])
+  const ends = ['--source', 'sqlite:texts.sqlite', '--target', 'env:TARGET']
+  const run = async (example: Partial<ColumnMapping>, flags: readonly string[]) => {
+    const TARGET = await story.target()
+    await story.run(['plan', ...ends, '--out', 'texts.json'], { TARGET })
+    const plan = JSON.parse(await readFile(story.file('texts.json'), 'utf8')) as Plan
+    const columns = plan.tables[0]?.columns ?? []
+    for (const column of columns.filter(({ source }) => source !== 'id')) {
+      const { source, target } = column
+      const { expression } = example
+      const named =
+        expression === undefined ? {} : { expression: expression.replaceAll('stock', source ?? '') }
+      Object.assign(column, example, { source, target }, named)
+    }
+    await writeFile(story.file('texts.json'), JSON.stringify(plan))
+    const words = ['migrate', ...ends, '--plan', 'texts.json', '--yes', ...flags]
+    const told = await story.json(words, { TARGET })
+    expect(told).toMatchObject({ exit: 0, verdict: 'equivalent_except_declared' })
+    const rows = await rowsOf(TARGET, 'select id, stock, mixed from "Product" order by id')
+    return { losses: told.declared_losses.map(({ loss }) => loss), rows }
+  }
+  const [asNumeric = {}, asBigint = {}] = examples
+  expect(await run(asNumeric, ['--accept-loss', 'not-a-number-to-null'])).toEqual({
+    losses: ['not-a-number-to-null:Product.mixed', 'not-a-number-to-null:Product.stock'],
+    rows: [
+      { id: '1', stock: '5', mixed: '5' },
+      { id: '2', stock: null, mixed: null },
+      { id: '3', stock: '12', mixed: '12' },
+      { id: '4', stock: '-5.25', mixed: '-5' },
+      { id: '5', stock: null, mixed: null },
+      { id: '6', stock: null, mixed: '7' },
+    ],
+  })
+  expect(await run(asBigint, ['--max-rejects', '2'])).toEqual({
+    losses: [],
+    rows: [
+      { id: '1', stock: '5', mixed: '5' },
+      { id: '2', stock: '-1', mixed: '-1' },
+      { id: '3', stock: '12', mixed: '12' },
+      { id: '6', stock: null, mixed: '7' },
+    ],
+  })
+})
+
 async function rejectingPlan(TARGET: string): Promise<readonly string[]> {
   const ends = ['--source', 'sqlite:stock.sqlite', '--target', 'env:TARGET']
   await story.run(['plan', ...ends, '--out', 'stock.json'], { TARGET })

@@ -26,6 +26,7 @@ const survey: Survey = aSurvey(
       'product',
       [
         aColumn('sku', 'TEXT', texts(100, { bytesMax: 12 }), { notNull: true }),
+        aColumn('amount', 'TEXT', texts(100, { formats: { decimal: 7 } })),
         aColumn('stock', 'INTEGER', mixed(integers(98), texts(2))),
         aColumn('price', 'DECIMAL(10,2)', reals(), { default: '0' }),
         aColumn('sold', 'BOOLEAN', integers(100, { zeroOrOne: 100 })),
@@ -213,6 +214,20 @@ describe('a retype is judged by the values', () => {
       [],
     ],
     [
+      'numbers out of texts, others NULL',
+      'amount',
+      { type: 'numeric', conversion: 'decimal', unfit: 'null' },
+      'lossy',
+      ['not-a-number-to-null 93'],
+    ],
+    [
+      'whole rows rejected for texts that are numbers',
+      'amount',
+      { type: 'bigint', conversion: 'integer' },
+      'exact',
+      [],
+    ],
+    [
       'bytes out of mixed values',
       'stock',
       { type: 'bytea', conversion: 'any-as-bytes' },
@@ -269,6 +284,12 @@ describe('a retype is judged by the values', () => {
       /does not say which/,
     ],
     ['uuids that are none', 'sku', { type: 'uuid', conversion: 'uuid' }, /use text/],
+    [
+      'NULL for texts that are numbers',
+      'amount',
+      { type: 'bigint', conversion: 'integer', unfit: 'null' },
+      /7 of its texts are numbers, .* use numeric by decimal/,
+    ],
     [
       'NULL for what no rule covers',
       'stock',
