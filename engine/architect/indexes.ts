@@ -2,6 +2,7 @@
 import type { IndexMapping } from '@sensei/core/plan'
 import { displayName } from '@sensei/core/display'
 import type { SurveyIndex } from '@sensei/core/survey'
+import { noteCollisions } from './collisions.ts'
 import { type ColumnDraft, columnOf, type Draft, type TableDraft } from './drafts.ts'
 import {
   collationFinding,
@@ -61,6 +62,7 @@ function translateIndex(
   const where =
     index.where === null ? null : asBoolean(translateExpression(index.where, tableContext(table)))
   noteCollations(draft, table, index, columns)
+  if (index.unique) noteCollisions(draft, table, columns, `the index ${displayName(index.name)}`)
   return { unique: index.unique, parts, where }
 }
 

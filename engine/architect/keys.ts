@@ -3,6 +3,7 @@ import { displayName } from '@sensei/core/display'
 import type { IndexMapping, KeyMapping } from '@sensei/core/plan'
 import { quoteIdent } from '@sensei/core/sql'
 import type { SurveyKey } from '@sensei/core/survey'
+import { noteCollisions } from './collisions.ts'
 import { type ColumnDraft, type Draft, type TableDraft, columnsOf } from './drafts.ts'
 
 /** PostgreSQL refuses index entries beyond a third of a page; a longer value stops the whole index. */
@@ -70,6 +71,7 @@ function carriedKey(
   if (bytes > INDEX_BYTES_MAX) {
     return skip(`its longest value has ${bytes} bytes, more than PostgreSQL can hold in an index`)
   }
+  noteCollisions(draft, table, columns, kind === 'unique' ? 'a unique key' : `the ${kind}`)
   return columns
 }
 

@@ -106,6 +106,24 @@ describe('keys', () => {
     )
   })
 
+  test('keys that an accepted loss may make equal are named; other columns are not', () => {
+    const code = aColumn('code', 'TEXT', texts(100, { nul: 3 }), { notNull: true })
+    const mix = aColumn('mix', '', mixed(integers(50), texts(50)))
+    const note = aColumn('note', 'TEXT', texts(100, { nul: 1 }))
+    const plan = planOf([
+      aTable('t', [code, mix, note], {
+        primaryKey: aKey(['code']),
+        indexes: [anIndex('by_mix', ['mix'], { unique: true }), anIndex('by_note', ['note'])],
+      }),
+    ])
+    const found = plan.findings.filter((finding) => finding.code === 'keys-may-collide')
+    expect(found.map(({ column, message }) => [column, message.split(';')[0]])).toEqual([
+      ['code', 'keys that differ only in what strip-nul changes become equal'],
+      ['mix', 'keys that differ only in what mixed-to-text changes become equal'],
+    ])
+    expect(found[1]?.message).toContain('the index by_mix would refuse them')
+  })
+
   test('bad input 62: a collation that PostgreSQL does not have leaves a key over bytes, and the plan says so', () => {
     const name = aColumn('name', 'TEXT', texts(), { collation: 'german', notNull: true })
     const plan = planOf([
