@@ -75,7 +75,9 @@ export function mergeOptions(
   const acceptLosses = [
     ...new Set([...kept.acceptLosses, ...accepted, ...(given.acceptLosses ?? [])]),
   ]
-  return { ...kept, ...given, acceptLosses }
+  // Whoever accepts more agrees to another plan than the first run did.
+  const consent = given.consent ?? (kept.consent === true && given.acceptLosses === undefined)
+  return { ...kept, ...given, acceptLosses, consent }
 }
 
 export function defaultOptions(): MigrationOptions {

@@ -18,6 +18,7 @@ const FIELDS = [
   'tables',
   'declared_losses',
   'skipped_objects',
+  'set_aside',
   'not_checked',
   'differences',
   'problems',
