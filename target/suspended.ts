@@ -56,7 +56,11 @@ async function suspendForeignKeys(
   }
 }
 
-export interface Suspended extends SetAside {
+export interface Suspended {
+  readonly kind: 'trigger' | 'foreign key'
+  /** With its schema, quoted where it has to be. */
+  readonly table: string
+  readonly name: string
   readonly definition: string
 }
 
