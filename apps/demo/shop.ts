@@ -73,9 +73,7 @@ function factsOf(path: string, seed: number, scale: number, filling: Filling): S
     views: { portable: ['category_path', 'order_size'], sqliteOnly: ['sales_by_month'] },
     triggers: ['order_status_logged'],
     virtualTables: [VIRTUAL_TABLE],
-    shadowTables: ['config', 'data', 'docsize', 'idx'].map(
-      (part) => `${VIRTUAL_TABLE}_${part}`,
-    ),
+    shadowTables: ['config', 'data', 'docsize', 'idx'].map((part) => `${VIRTUAL_TABLE}_${part}`),
     oddities: filling.oddities,
     losses: Object.keys(lossRows),
     lossRows,
