@@ -50,7 +50,7 @@ export async function run(options: Options): Promise<Result> {
     )
     if (options.sabotage !== undefined) await client.query(options.sabotage)
     const started = performance.now()
-    const reader = new Reader(client)
+    const reader = await Reader.from(client)
     const reading = reader.follow()
     const share = options.events / options.writers
     const written = await Promise.allSettled(writers.map((writer) => writer.write(share)))
@@ -81,8 +81,16 @@ class Reader {
   readonly #cursors = Array.from({ length: PARTITIONS }, () => 0)
   readonly #versions = new Map<string, number>()
 
-  constructor(client: Client) {
+  private constructor(client: Client) {
     this.#client = client
+  }
+
+  /** What was written before the run is read first and not counted: nobody may write meanwhile. */
+  static async from(client: Client): Promise<Reader> {
+    const reader = new Reader(client)
+    await reader.#look()
+    reader.#read = 0
+    return reader
   }
 
   get tally() {
@@ -93,10 +101,7 @@ class Reader {
     this.#ending = true
   }
 
-  /** What was written before the run is read first and not counted. */
   async follow(): Promise<void> {
-    await this.#look()
-    this.#read = 0
     for (;;) {
       const last = this.#ending
       if ((await this.#look()) > 0) continue
